@@ -1,0 +1,205 @@
+"""What can happen to a case: small frozen records, told apart by `kind`.
+
+Events only ever gain fields with defaults, so that old histories stay readable.
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from agent.playbook import Loaded
+from agent.records import (
+    Check,
+    Decision,
+    Deployment,
+    Diagnosis,
+    Failure,
+    NoFix,
+    Patch,
+    Record,
+    Run,
+    RunStatus,
+    Usage,
+)
+
+EndVerdict = Literal["escalated", "refused", "exhausted", "held"]
+
+
+class Event(Record):
+    """Something that happened to a case."""
+
+    at: datetime
+
+
+class Opened(Event):
+    """A case begins; the playbook is kept as it was then."""
+
+    kind: Literal["opened"] = "opened"
+    case: str
+    loaded: Loaded
+    by: str
+    source: str = ""
+
+
+class Requested(Event):
+    """A change is about to be asked for; after a crash it is asked for again with the same key."""
+
+    kind: Literal["requested"] = "requested"
+    key: str
+    action: Literal["deploy", "start", "cancel", "model", "deliver"]
+
+
+class Deployed(Event):
+    """The job is on its platform, with the approved patches so far."""
+
+    kind: Literal["deployed"] = "deployed"
+    key: str
+    deployment: Deployment
+
+
+class Started(Event):
+    """A run was started."""
+
+    kind: Literal["started"] = "started"
+    run: Run
+
+
+class Finished(Event):
+    """A run ended well by the platform's word; verification comes next."""
+
+    kind: Literal["finished"] = "finished"
+    status: RunStatus
+
+
+class Failed(Event):
+    """Create, run or verification failed; `status` is the run's, where there is one."""
+
+    kind: Literal["failed"] = "failed"
+    failures: Annotated[tuple[Failure, ...], Field(min_length=1)]
+    status: RunStatus | None = None
+    checks: tuple[Check, ...] = ()
+
+
+class Diagnosed(Event):
+    """One diagnosis per failure, in their order."""
+
+    kind: Literal["diagnosed"] = "diagnosed"
+    diagnoses: tuple[Diagnosis, ...]
+
+
+class Proposed(Event):
+    """A patch waits for a decision; `tried` says what did not propose anything, and why."""
+
+    kind: Literal["proposed"] = "proposed"
+    patch: Patch
+    diff: str = ""
+    """Unified diff of the edits."""
+    result: str = ""
+    """Digest of what all edits so far make of the files, to notice going in circles."""
+    tried: tuple[NoFix, ...] = ()
+    usage: Usage = Usage()
+    expires_at: datetime
+
+
+class Approved(Event):
+    """A patch may be deployed, once."""
+
+    kind: Literal["approved"] = "approved"
+    decision: Decision
+
+
+class Rejected(Event):
+    """A person or a rule said no."""
+
+    kind: Literal["rejected"] = "rejected"
+    decision: Decision
+
+
+class Expired(Event):
+    """Nobody decided in time."""
+
+    kind: Literal["expired"] = "expired"
+    decision: Decision
+
+
+class Checked(Event):
+    """Every check held or is unknown; delivery comes next."""
+
+    kind: Literal["checked"] = "checked"
+    checks: tuple[Check, ...]
+
+
+class Delivered(Event):
+    """The proved fix is where the playbook wants it; the case is done."""
+
+    kind: Literal["delivered"] = "delivered"
+    how: Literal["nothing", "patch", "in-place", "branch"]
+    where: str = ""
+    """Path of the patch file, or the branch's name."""
+    command: str = ""
+    """What a person types to take it over; empty where there is nothing to do."""
+    note: str = ""
+    """Why it was delivered otherwise than asked, where it was."""
+    undo: dict[str, str] = {}
+    """What `undo` needs: branch and commit, or edited paths and their new SHA-256."""
+
+
+class Settled(Event):
+    """Nothing more can be mended, and the share of good items is enough."""
+
+    kind: Literal["settled"] = "settled"
+    items: tuple[str, ...]
+    share_good: float
+    reason: str
+    tried: tuple[NoFix, ...] = ()
+    usage: Usage = Usage()
+
+
+class Escalated(Event):
+    """A person must take over; the report holds everything seen and tried."""
+
+    kind: Literal["escalated"] = "escalated"
+    verdict: EndVerdict
+    reason: str
+    tried: tuple[NoFix, ...] = ()
+    usage: Usage = Usage()
+
+
+class Cancelled(Event):
+    """A person ended the case; nothing of it runs any more."""
+
+    kind: Literal["cancelled"] = "cancelled"
+    by: str
+    reason: str = ""
+
+
+class Undone(Event):
+    """A delivered fix was taken back."""
+
+    kind: Literal["undone"] = "undone"
+    by: str
+    what: str
+
+
+AnyEvent = Annotated[
+    Opened
+    | Requested
+    | Deployed
+    | Started
+    | Finished
+    | Failed
+    | Diagnosed
+    | Proposed
+    | Approved
+    | Rejected
+    | Expired
+    | Checked
+    | Delivered
+    | Settled
+    | Escalated
+    | Cancelled
+    | Undone,
+    Field(discriminator="kind"),
+]
+EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent, config={"defer_build": True})

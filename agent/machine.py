@@ -1,0 +1,233 @@
+"""Where a case goes next: states, one table, one function. No I/O.
+
+A case is its history. `advance` is the only way to move: it looks the next state up in
+`TRANSITIONS` and folds the event into the case. The fold keeps what the next step needs; reports
+read the events.
+"""
+
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Literal, get_args
+
+from agent.errors import ImpossibleEvent
+from agent.events import (
+    AnyEvent,
+    Approved,
+    Cancelled,
+    Checked,
+    Delivered,
+    Deployed,
+    Diagnosed,
+    Escalated,
+    Expired,
+    Failed,
+    Finished,
+    Opened,
+    Proposed,
+    Rejected,
+    Requested,
+    Settled,
+    Started,
+    Undone,
+)
+from agent.playbook import Loaded
+from agent.records import (
+    Check,
+    Deployment,
+    Diagnosis,
+    Edit,
+    Failure,
+    Patch,
+    Record,
+    Run,
+    RunStatus,
+    TaskKey,
+    Usage,
+)
+
+Working = Literal["create", "run", "poll", "verify", "diagnose", "fix", "approve", "redeploy"]
+Ended = Literal["done", "partial", "escalated", "cancelled"]
+State = Literal[Working, Ended]
+WORKING: tuple[Working, ...] = get_args(Working)
+ENDED: tuple[Ended, ...] = get_args(Ended)
+
+TRANSITIONS: MappingProxyType[tuple[State | None, str], State] = MappingProxyType(
+    {
+        (None, "opened"): "create",
+        ("create", "requested"): "create",
+        ("create", "deployed"): "run",
+        ("create", "failed"): "diagnose",
+        ("run", "requested"): "run",
+        ("run", "started"): "poll",
+        ("run", "failed"): "diagnose",
+        ("poll", "requested"): "poll",
+        ("poll", "finished"): "verify",
+        ("poll", "failed"): "diagnose",
+        ("verify", "checked"): "verify",
+        ("verify", "requested"): "verify",
+        ("verify", "delivered"): "done",
+        ("verify", "failed"): "diagnose",
+        ("diagnose", "diagnosed"): "fix",
+        ("fix", "requested"): "fix",
+        ("fix", "proposed"): "approve",
+        ("fix", "settled"): "partial",
+        ("approve", "proposed"): "approve",
+        ("approve", "approved"): "redeploy",
+        ("approve", "rejected"): "escalated",
+        ("approve", "expired"): "escalated",
+        ("redeploy", "requested"): "redeploy",
+        ("redeploy", "deployed"): "run",
+        ("redeploy", "failed"): "diagnose",
+        ("done", "undone"): "done",
+        **{(state, "escalated"): "escalated" for state in WORKING},
+        **{(state, "cancelled"): "cancelled" for state in WORKING},
+    }
+)
+"""(state, event): next state. The diagram in the README is drawn from this table."""
+
+
+class Case(Record):
+    """One job being carried to a verified success, as its events so far make it."""
+
+    id: str
+    state: State
+    length: int
+    """Number of events; the next one gets this as its `seq`."""
+    loaded: Loaded
+    opened_at: datetime
+    opened_by: str
+    requested: Requested | None = None
+    """The change that was asked for and whose outcome is not recorded yet."""
+    deployment: Deployment | None = None
+    run: Run | None = None
+    """The newest run."""
+    started_at: datetime | None = None
+    """When the newest run was started."""
+    tree: str | None = None
+    """Key of the deployment whose private copy the newest run uses."""
+    touched: tuple[TaskKey, ...] = ()
+    """Tasks that began in some run of this case: running one of them is running it again."""
+    waited_s: float = 0.0
+    """Seconds spent waiting for a person."""
+    status: RunStatus | None = None
+    """How the newest ended run ended."""
+    failures: tuple[Failure, ...] = ()
+    diagnoses: tuple[Diagnosis, ...] = ()
+    checks: tuple[Check, ...] = ()
+    proposal: Proposed | None = None
+    """The patch that waits, or was decided last."""
+    edits: tuple[Edit, ...] = ()
+    """All approved edits, in order."""
+    rerun: tuple[TaskKey, ...] = ()
+    """What the next run repeats; empty = everything."""
+    due_at: datetime | None = None
+    """The next run does not start before this."""
+    iterations: int = 0
+    """Approved patches with edits."""
+    reruns: int = 0
+    """Approved plain reruns."""
+    mended: tuple[str, ...] = ()
+    """Fingerprints of the failures that the newest patch with edits was meant to mend."""
+    results: tuple[str, ...] = ("",)
+    """Digests of what the edits made of the files, oldest first; the source as it was is first."""
+    tried: tuple[str, ...] = ()
+    """What was tried and what came of it, one sentence each."""
+    usage: Usage = Usage()
+    end: Settled | Escalated | Rejected | Expired | Cancelled | Delivered | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen by itself."""
+        return self.state in ENDED
+
+
+def opened(event: Opened) -> Case:
+    """Return the case that an `Opened` begins."""
+    return Case(
+        id=event.case,
+        state=TRANSITIONS[None, event.kind],
+        length=1,
+        loaded=event.loaded,
+        opened_at=event.at,
+        opened_by=event.by,
+    )
+
+
+def advance(case: Case, event: AnyEvent) -> Case:
+    """Return the case after the event; raise `ImpossibleEvent` where the table has no row for it."""
+    state = TRANSITIONS.get((case.state, event.kind))
+    if state is None:
+        raise ImpossibleEvent(
+            f"case {case.id}: {event.kind!r} cannot happen in state {case.state!r}; "
+            f"possible: {', '.join(k for s, k in TRANSITIONS if s == case.state) or 'nothing'}"
+        )
+    changes: dict[str, object] = {"state": state, "length": case.length + 1, "requested": None}
+    return case.model_copy(update=changes | _fold(case, event))
+
+
+def _fold(case: Case, event: AnyEvent) -> dict[str, object]:  # noqa: C901  one arm per event
+    match event:
+        case Requested():
+            return {"requested": event}
+        case Deployed():
+            return {"deployment": event.deployment, "tree": event.key}
+        case Started():
+            return {"run": event.run, "started_at": event.at, "due_at": None, "checks": ()}
+        case Finished():
+            return {"failures": (), "diagnoses": (), **_ended(case, event.status)}
+        case Failed():
+            return _failed(case, event)
+        case Diagnosed():
+            return {"diagnoses": event.diagnoses}
+        case Proposed():
+            return {"proposal": event, "usage": case.usage.plus(event.usage)}
+        case Approved():
+            return _approved(case, event)
+        case Checked():
+            return {"checks": event.checks}
+        case Settled() | Escalated():
+            return {"end": event, "usage": case.usage.plus(event.usage)}
+        case Rejected() | Expired() | Cancelled() | Delivered():
+            return {"end": event}
+        case Undone() | Opened():
+            return {}
+
+
+def _ended(case: Case, status: RunStatus) -> dict[str, object]:
+    never = ("pending", "skipped", "upstream_failed")
+    began = {t.task for t in status.tasks if t.state not in never}
+    return {"status": status, "touched": tuple(sorted(began.union(case.touched)))}
+
+
+def _failed(case: Case, event: Failed) -> dict[str, object]:
+    changes: dict[str, object] = {
+        "failures": event.failures,
+        "diagnoses": (),
+        "checks": event.checks,
+        **(_ended(case, event.status) if event.status is not None else {}),
+    }
+    if case.proposal is not None and case.iterations:
+        last = case.proposal.patch
+        after = "; ".join(f"{f.task or f.phase}: {f.message}" for f in event.failures[:3])
+        changes["tried"] = (*case.tried, f"{last.author}: {last.rationale} Then: {after}")
+    return changes
+
+
+def _approved(case: Case, event: Approved) -> dict[str, object]:
+    if case.proposal is None:
+        raise ImpossibleEvent(f"case {case.id}: approved, but no patch waits")
+    patch: Patch = case.proposal.patch
+    waited_s = (event.at - case.proposal.at).total_seconds()
+    changes: dict[str, object] = {
+        "waited_s": case.waited_s + max(0.0, waited_s),
+        "rerun": patch.rerun,
+        "due_at": event.at + timedelta(seconds=patch.wait_s),
+    }
+    if not patch.edits:
+        return changes | {"reruns": case.reruns + 1}
+    return changes | {
+        "edits": (*case.edits, *patch.edits),
+        "iterations": case.iterations + 1,
+        "mended": tuple(sorted({f.fingerprint() for f in case.failures})),
+        "results": (*case.results, case.proposal.result),
+    }

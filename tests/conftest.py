@@ -1,0 +1,40 @@
+"""What every test shares: no network but loopback, and surroundings that are nobody's."""
+
+import ipaddress
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_connect = socket.socket.connect
+
+
+def _only_loopback(self: socket.socket, address: object) -> None:
+    if isinstance(address, tuple) and not _is_loopback(str(address[0])):
+        raise RuntimeError(f"a test reached for the network: {address}")
+    _connect(self, address)  # type: ignore[arg-type]  # whatever the caller gave
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@pytest.fixture(autouse=True)
+def _surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No network from this process, no key, no settings of whoever runs the tests."""
+    monkeypatch.setattr(socket.socket, "connect", _only_loopback)
+    for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("RUNMEND_MODE", "RUNMEND_STATE", "RUNMEND_TARGET", "RUNMEND_READ_ONLY"):
+        monkeypatch.delenv(name, raising=False)
+    del tmp_path_factory
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache folder for the whole session: environments are built once."""
+    yield tmp_path_factory.getbasetemp().parent / "runmend-cache"
