@@ -9,7 +9,7 @@ configuration, our surroundings, or a bug.
     │   ├── MatrixError           2    an error matrix that does not parse or is unsafe
     │   └── UnknownCase           2    no such case, patch or file
     ├── Refused                   4    policy says no, now and on every retry
-    ├── ApprovalInvalid           4    a decision that fits no waiting patch (replayed, swapped, unlisted)
+    ├── ApprovalInvalid           4    a decision that fits no waiting patch
     │   └── ApprovalExpired       5    the patch's time to be decided has passed
     ├── Unauthorized              6    who we are, or what we may do, is not enough
     ├── Unavailable               7    the other side does not answer now; a wait with a cap
@@ -52,7 +52,7 @@ class Refused(RunmendError):
 
 
 class ApprovalInvalid(RunmendError):
-    """The decision is bound to no waiting patch: used before, swapped, or by somebody not listed."""
+    """The decision fits no waiting patch: used before, swapped, or by somebody not listed."""
 
     exit_code = 4
 

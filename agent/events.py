@@ -48,6 +48,10 @@ class Requested(Event):
     kind: Literal["requested"] = "requested"
     key: str
     action: Literal["deploy", "start", "cancel", "model", "deliver"]
+    by: str = ""
+    """With `cancel`: the person who ends the case; empty where its deadline does."""
+    reason: str = ""
+    """With `cancel` by a person: why."""
 
 
 class Deployed(Event):

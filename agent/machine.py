@@ -154,7 +154,7 @@ def opened(event: Opened) -> Case:
 
 
 def advance(case: Case, event: AnyEvent) -> Case:
-    """Return the case after the event; raise `ImpossibleEvent` where the table has no row for it."""
+    """Return the case after the event; raise `ImpossibleEvent` where the table has no row."""
     state = TRANSITIONS.get((case.state, event.kind))
     if state is None:
         raise ImpossibleEvent(
@@ -231,3 +231,18 @@ def _approved(case: Case, event: Approved) -> dict[str, object]:
         "mended": tuple(sorted({f.fingerprint() for f in case.failures})),
         "results": (*case.results, case.proposal.result),
     }
+
+
+def diagram() -> str:
+    """Return the table as a Mermaid state diagram; the README holds it.
+
+    What every working state has in common (escalated, cancelled, a change asked for) is left out.
+    """
+    common = ("escalated", "cancelled", "requested", "undone")
+    rows = ["stateDiagram-v2"]
+    rows += [
+        f"    {before or '[*]'} --> {after}: {kind}"
+        for (before, kind), after in TRANSITIONS.items()
+        if kind not in common
+    ]
+    return "\n".join([*rows, *(f"    {state} --> [*]" for state in ENDED)])

@@ -128,7 +128,7 @@ class Failure(Record):
 
     phase: Literal["create", "run", "verify"]
     code: str
-    """The platform's word for it: FAILED, TIMEDOUT, CANCELED, LOST, VERIFY_FAILED, JOB_INVALID ..."""
+    """The platform's word: FAILED, TIMEDOUT, CANCELED, LOST, VERIFY_FAILED, JOB_INVALID ..."""
     message: str
     """One line: what the platform or the task says went wrong."""
     task: TaskKey | None = None
@@ -142,7 +142,7 @@ class Failure(Record):
     share_good: float | None = None
     """For VERIFY_FAILED of a partly successful task: successful / total, else None."""
     log: tuple[Line, ...] = ()
-    """The captured output that a diagnosis reads, in order; bounded by the platform (64 KiB a task)."""
+    """The captured output that a diagnosis reads, in order; bounded (64 KiB a task)."""
     log_cut: tuple[str, ...] = ()
     """What the caps cut, in words; empty where the log is whole."""
     exit_code: int | None = None
@@ -153,7 +153,7 @@ class Failure(Record):
     """False where the task is known to have never begun, so that running it again is harmless."""
 
     def fingerprint(self) -> str:
-        """Return what makes two failures "the same" to a person: phase, code, task, item, last words.
+        """Return what makes two failures the same to a person: phase, code, task, item, words.
 
         Digits are folded so that addresses, times and ids do not make a failure look new.
         """
@@ -231,7 +231,7 @@ class Patch(Record):
 
     edits: tuple[Edit, ...] = ()
     rerun: tuple[TaskKey, ...] = ()
-    """Tasks that will run (again): patched, failed and everything downstream. Empty = the whole job."""
+    """Tasks that will run (again): patched, failed, everything downstream. Empty = all."""
     rationale: str
     author: str
     """`fixer:<name>`, `model:<id>`, `rerun` (no edits), `person:<name>` once edited."""

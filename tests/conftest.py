@@ -2,7 +2,6 @@
 
 import ipaddress
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,17 +23,16 @@ def _is_loopback(host: str) -> bool:
 
 
 @pytest.fixture(autouse=True)
-def _surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+def _surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
     """No network from this process, no key, no settings of whoever runs the tests."""
     monkeypatch.setattr(socket.socket, "connect", _only_loopback)
     for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
     for name in ("RUNMEND_MODE", "RUNMEND_STATE", "RUNMEND_TARGET", "RUNMEND_READ_ONLY"):
         monkeypatch.delenv(name, raising=False)
-    del tmp_path_factory
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache folder for the whole session: environments are built once."""
-    yield tmp_path_factory.getbasetemp().parent / "runmend-cache"
+    return tmp_path_factory.getbasetemp().parent / "runmend-cache"

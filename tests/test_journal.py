@@ -9,7 +9,7 @@ import pytest
 
 from agent.errors import BudgetSpent, Held, JournalError, JournalTampered, UnknownCase
 from agent.events import Deployed, Opened, Requested, Started
-from agent.journal import Journal
+from agent.journal import Journal, Row
 from agent.machine import Case
 from agent.playbook import Job, Loaded, Playbook
 from agent.records import Deployment, Run
@@ -136,12 +136,17 @@ def test_an_id_may_be_given_by_its_start(tmp_path: Path) -> None:
 
 def test_an_event_of_a_newer_release_is_named_as_such(tmp_path: Path) -> None:
     fill(tmp_path)
-    journal = Journal(tmp_path)
     body = '{"at":"2026-07-01T00:00:00Z","kind":"requested","key":"k","action":"deploy","new":1}'
+    row = Row("7f3a", 1, "requested", "create", body, "0", "")
+    row = row._replace(hash=row.expected("0"))
+    database = sqlite3.connect(tmp_path / "journal.sqlite")
+    database.execute("delete from events where seq > 0")
+    database.execute("insert into events values (?, ?, ?, ?, ?, ?, ?)", row)
+    database.commit()
+    database.close()
+    journal = Journal(tmp_path, check=False)
     with pytest.raises(JournalError, match="newer"):
-        from agent.journal import Row, _parse
-
-        _parse(Row("7f3a", 1, "requested", "create", body, "", ""))
+        journal.load("7f3a")
     journal.close()
 
 

@@ -3,15 +3,26 @@
 import difflib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, JsonValue
 
-from agent.playbook.document import At, Document, Problem, kind
+from agent.document import At, Document, Problem, kind
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
+
+_EXPECTED = {
+    "model_type": "keys and values",
+    "dict_type": "keys and values",
+    "tuple_type": "a list",
+    "too_short": "a list that is not empty",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "int_type": "a whole number",
+    "float_type": "a number",
+}
 
 
 def validate(
@@ -28,15 +39,13 @@ def validate(
         return model.model_validate_json(json.dumps(document.data), strict=True)
     except ValidationError as error:
         details = error.errors(include_url=False)
-    found: dict[At, list[str]] = {}
+    found: dict[At, list[ErrorDetails]] = {}
     for detail in details:
         at = _inside(tuple(detail["loc"]), document.data, missing=detail["type"] == "missing")
-        messages = found.setdefault(at, [])
-        if (message := _message(model, at, detail)) not in messages:
-            messages.append(message)
+        found.setdefault(at, []).append(detail)
     return tuple(
         f"{given[at]}: {text}" if at in given else Problem(document.line(at), text)
-        for at, text in ((at, " or ".join(messages)) for at, messages in found.items())
+        for at, text in ((at, _message(model, at, details)) for at, details in found.items())
     )
 
 
@@ -56,24 +65,32 @@ def _inside(loc: At, data: JsonValue, *, missing: bool) -> At:
     return tuple(at)
 
 
-def _message(model: type[BaseModel], at: At, detail: "ErrorDetails") -> str:
+def _message(model: type[BaseModel], at: At, details: "Sequence[ErrorDetails]") -> str:
+    """Say what is wrong with one value; several details are the branches of a union."""
     name = dotted(at)
-    match detail["type"]:
+    first = details[0]
+    match first["type"]:
         case "extra_forbidden":
             return unknown_key(str(at[-1]), model, at[:-1])
         case "missing":
             return f'the key "{name}" is missing'
-        case "literal_error":
-            expected = detail.get("ctx", {}).get("expected", "")
-            value = detail["input"]
-            words = re.findall(r"'([^']*)'", str(expected))
-            near = _nearest(value, words) if isinstance(value, str) else ""
-            return f"{name}: found {_shown(value)}, expected one of {', '.join(words)}{near}"
         case "value_error":
-            said = detail["msg"].removeprefix("Value error, ")
+            said = first["msg"].removeprefix("Value error, ")
             return f"{name}: {said}" if name else said
+        case "literal_error":
+            words = re.findall(r"'([^']*)'", str(first.get("ctx", {}).get("expected", "")))
+            value = first["input"]
+            near = _nearest(value, words) if isinstance(value, str) else ""
+            return f"{name}: expected one of {', '.join(words)}, found {_shown(value)}{near}"
+    expected = " or ".join(dict.fromkeys(_expected(detail) for detail in details))
+    return f"{name}: expected {expected}, found {_shown(first['input'])}"
+
+
+def _expected(detail: "ErrorDetails") -> str:
+    if detail["type"] in _EXPECTED:
+        return _EXPECTED[detail["type"]]
     said = detail["msg"].removeprefix("Input should be ").removeprefix("a valid ")
-    return f"{name}: expected {said[:1].lower()}{said[1:]}, found {_shown(detail['input'])}"
+    return f"{said[:1].lower()}{said[1:]}"
 
 
 def _shown(value: JsonValue) -> str:

@@ -13,10 +13,10 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from agent import settings
+from agent.document import At, Document, Problem, Unreadable, read
 from agent.errors import PlaybookError
 from agent.playbook import records
 from agent.playbook.complaints import dotted, validate
-from agent.playbook.document import At, Document, Problem, Unreadable, read
 from agent.playbook.records import Loaded, Playbook
 
 Load = Callable[[Path], Loaded]

@@ -64,7 +64,7 @@ def read(path: Path) -> Document:
     with path.open("rb") as file:
         raw = file.read(_MAX_BYTES + 1)
     if len(raw) > _MAX_BYTES:
-        raise Unreadable(1, f"larger than {_MAX_BYTES} bytes; such a file is no playbook")
+        raise Unreadable(1, f"larger than {_MAX_BYTES} bytes; expected a short file")
     try:
         return parse(raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
@@ -89,7 +89,7 @@ def parse(text: str) -> Document:
         said = " ".join(str(error).split())
         raise Unreadable(1, f"not valid YAML: {said}") from None
     if root is None:
-        raise Unreadable(1, "the file is empty; it needs at least platform and job")
+        raise Unreadable(1, "the file is empty")
     walk = _Walk()
     data = walk.value(root, ())
     if not isinstance(data, dict):

@@ -1,0 +1,241 @@
+"""What people do with cases: begin or carry on one, decide, cancel, undo. One driver per job.
+
+The lock is on the job at its target, not on the case, so that two healers of one job never race:
+the second is told who holds it.
+"""
+
+import fcntl
+import hashlib
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+from uuid import uuid4
+
+from agent import platforms, playbook, runner, settings
+from agent.errors import ApprovalInvalid, Held, UsageError
+from agent.events import AnyEvent, Approved, Delivered, Expired, Failed, Opened, Rejected, Undone
+from agent.journal import Journal
+from agent.machine import Case
+from agent.playbook import Loaded
+from agent.records import Failure
+from agent.runner import Pause
+from agent.world import Audience, World, whoami
+
+
+class Desk(NamedTuple):
+    """A state folder, opened, and the surroundings of whoever works there."""
+
+    state: Path
+    cache: Path
+    journal: Journal
+    audience: Audience
+    matrix: Path | None = None
+    """The user's own matrix file, on top of the shipped one."""
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    sleep: Callable[[float], None] = time.sleep  # noqa: TID251  the one real clock, handed down
+    jitter: Callable[[], float] = lambda: random.uniform(0.9, 1.1)  # noqa: S311  spreads polls
+
+    def folder(self, case: str) -> Path:
+        """Return a case's folder, made where it is not there, mode 0700."""
+        folder = self.state / "cases" / case
+        (folder / "trees").mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        return folder
+
+    def world(self, case: Case) -> World:
+        """Return the surroundings of one case, its platform connected."""
+        folder = self.folder(case.id)
+        context = platforms.Context(loaded=case.loaded, folder=folder, cache=self.cache)
+        return World(
+            journal=self.journal,
+            state=self.state,
+            folder=folder,
+            platform=platforms.connect(context),
+            audience=self.audience,
+            matrix=self.matrix,
+            now=self.now,
+            sleep=self.sleep,
+            jitter=self.jitter,
+        )
+
+
+class Result(NamedTuple):
+    """Where a case stands when its driver stops."""
+
+    case: Case
+    pause: Pause | None
+    """None where the case has ended."""
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal stopped the driver of `case`, which can be resumed; the interrupt is the cause."""
+
+    def __init__(self, case: str) -> None:
+        super().__init__(case)
+        self.case = case
+
+
+@contextmanager
+def lock(state: Path, loaded: Loaded, case: str) -> Iterator[None]:
+    """Hold the job of a playbook on its target. Raises `Held` where another driver has it.
+
+    The lock ends with the process, however that ends.
+    """
+    book = loaded.playbook
+    job = f"{book.platform}\0{book.where}\0{loaded.source}\0{book.job.file or book.job.dump()}"
+    folder = state / "locks"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    path = folder / hashlib.sha256(job.encode()).hexdigest()[:16]
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "unknown"
+            raise Held(
+                f"{book.name} on {book.where} is held by another runmend ({holder}). "
+                "Wait for it, or end it: runmend cases"
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"process {os.getpid()}, case {case}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def open_case(desk: Desk, loaded: Loaded) -> Case | None:
+    """Return the newest case of this playbook that has not ended, or None."""
+    summaries = desk.journal.cases(loaded.path)
+    live = [s.case for s in summaries if s.state in runner.STEPS]
+    return desk.journal.load(live[-1]) if live else None
+
+
+def heal(desk: Desk, loaded: Loaded) -> Result:
+    """Carry the open case of a playbook on, or begin one; what it requires comes first."""
+    playbook.order(loaded)
+    if open_case(desk, loaded) is None and (unmet := _required(desk, loaded)) is not None:
+        return unmet
+    with lock(desk.state, loaded, "new"):
+        case = open_case(desk, loaded) or _begin(desk, loaded)
+        return _drive(desk, case)
+
+
+def _begin(desk: Desk, loaded: Loaded) -> Case:
+    platforms.connect(platforms.Context(loaded, desk.state, desk.cache))
+    event = Opened(at=desk.now(), case=uuid4().hex[:8], loaded=loaded, by=whoami())
+    return desk.journal.open_case(event)
+
+
+def _drive(desk: Desk, case: Case) -> Result:
+    desk.audience.began(case)
+    try:
+        return Result(*runner.drive(case, desk.world(case)))
+    except KeyboardInterrupt as interrupt:
+        raise Stopped(case.id) from interrupt
+
+
+def _required(desk: Desk, loaded: Loaded) -> Result | None:
+    """See that each required playbook's last case ended well; None where all did."""
+    for requirement in loaded.playbook.requires:
+        if requirement.playbook is None:
+            continue
+        other = playbook.load(loaded.folder / requirement.playbook)
+        cases = desk.journal.cases(other.path)
+        if cases and cases[-1].state == "done":
+            continue
+        if requirement.on_missing == "run":
+            result = heal(desk, other)
+            if result.case.state != "done":
+                return result
+            continue
+        return _unmet(desk, loaded, other)
+    return None
+
+
+def _unmet(desk: Desk, loaded: Loaded, other: Loaded) -> Result:
+    """Open the case and let it fail at create: the report then says what is missing."""
+    name = other.playbook.name
+    message = (
+        f"required before create: playbook {name} has no case that ended well. "
+        f"Run it first: runmend heal {other.path}"
+    )
+    failure = Failure(phase="create", code="REQUIREMENT_MISSING", message=message, started=False)
+    with lock(desk.state, loaded, "new"):
+        case = _begin(desk, loaded)
+        case = desk.journal.append(case, Failed(at=desk.now(), failures=(failure,)))
+        return _drive(desk, case)
+
+
+def resume(desk: Desk, case_id: str) -> Result:
+    """Carry a case on from where it stands; an ended one is returned as it is."""
+    case = desk.journal.load(case_id)
+    if case.ended:
+        return Result(case, None)
+    with lock(desk.state, case.loaded, case.id):
+        return _drive(desk, desk.journal.load(case_id))
+
+
+def decide(desk: Desk, case_id: str, patch: str, *, approve: bool, reason: str) -> Case:
+    """Record a person's decision about the patch that waits.
+
+    Raises `ApprovalInvalid` where it does not name exactly that patch or comes from somebody who is
+    not listed, `ApprovalExpired` where its time has passed (which is then recorded).
+    """
+    from agent import approvals
+
+    case = desk.journal.load(case_id)
+    if case.state != "approve" or case.proposal is None:
+        raise ApprovalInvalid(
+            f"case {case.id} waits for no decision: it is in state {case.state}. "
+            f"See: runmend show {case.id}"
+        )
+    at = desk.now()
+    expired = approvals.expired(case.proposal.patch, at, case.proposal.expires_at)
+    if expired is not None:
+        desk.journal.append(case, Expired(at=at, decision=expired))
+    decision = approvals.check_decision(
+        case.proposal.patch,
+        patch,
+        who=whoami(),
+        by=case.loaded.playbook.approve.by,
+        at=at,
+        expires_at=case.proposal.expires_at,
+        approve=approve,
+        reason=reason,
+    )
+    event: AnyEvent
+    event = Approved(at=at, decision=decision) if approve else Rejected(at=at, decision=decision)
+    try:
+        after = desk.journal.append(case, event)
+    except Held as error:
+        raise ApprovalInvalid(
+            f"somebody else has decided about patch {patch} just now. See: runmend show {case.id}"
+        ) from error
+    desk.audience.recorded(case, event, after)
+    return after
+
+
+def cancel(desk: Desk, case_id: str, reason: str) -> Case:
+    """End a case; nothing of it runs any more when this returns."""
+    case = desk.journal.load(case_id)
+    return runner.cancel(case, desk.world(case), whoami(), reason)
+
+
+def undo(desk: Desk, case_id: str) -> str:
+    """Take a delivered fix back; return what was done. Raises `UsageError` where it cannot be."""
+    from agent import workspace
+
+    case = desk.journal.load(case_id)
+    if not isinstance(case.end, Delivered) or case.end.how == "nothing":
+        raise UsageError(f"case {case.id} has delivered nothing that could be undone")
+    reason = settings.read_only(desk.state)
+    if reason is not None:
+        raise UsageError(f"{reason}; nothing is changed while it is on")
+    what = workspace.undo(case.loaded.source, case.end)
+    desk.journal.append(case, Undone(at=desk.now(), by=whoami(), what=what))
+    return what

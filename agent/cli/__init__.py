@@ -1,0 +1,116 @@
+"""The command line: what a person or a CI job types. Results on stdout, progress on stderr.
+
+Nothing heavy is imported before a command needs it: `runmend --help` answers at once.
+"""
+
+import gc
+import itertools
+import os
+import signal
+import sys
+from types import FrameType
+
+import typer
+
+from agent.cli import cases, setup, tools
+from agent.errors import RunmendError
+
+app = typer.Typer(
+    name="runmend",
+    help="Carry a data-platform job to a verified success: run it, find out why it failed, fix it, "
+    "ask where harm is possible, prove that it works.",
+    epilog="Exit codes: 0 verified success, 1 still failing, 2 wrong usage or configuration, "
+    "3 waiting for a person, 4 rejected or refused, 5 approval expired, 6 authentication or "
+    "permission, 7 unreachable, 8 budget or deadline spent, 9 partial success, 10 held by another, "
+    "11 cancelled, 130/143 interrupted and resumable.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for group in (cases, setup, tools):
+    group.add(app)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: as an interrupt, with its own exit code."""
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise Terminated
+
+
+def _start_fast() -> None:
+    """Save what every start would pay for nothing: collecting the garbage that importing does not
+    make, and looking through all installed packages for pydantic plugins, which we do not use."""
+    gc.set_threshold(50_000, 20, 20)
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+
+
+def main() -> None:
+    """Run the command and exit with its documented code."""
+    _start_fast()
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = app(standalone_mode=False) or 0
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read stdout has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except RunmendError as error:
+        code = _say(str(error), cases.code_of(error), told=True)
+    except typer.TyperException as error:
+        code = _wrong_usage(error)
+    except (typer.Abort, KeyboardInterrupt) as stop:
+        # typer turns an interrupt into its Abort, with the interrupt as the cause.
+        by_term = isinstance(stop, Terminated) or isinstance(stop.__cause__, Terminated)
+        code = _say("stopped by SIGTERM", 143) if by_term else _say("interrupted", 130)
+    except PermissionError as error:
+        code = _say(f"{error.filename or error}: {error.strerror or 'not allowed'}", 6)
+    except OSError as error:
+        code = _say(f"{error.filename or 'this machine'}: {error.strerror or error}", 2)
+    except Exception as error:  # noqa: BLE001  the last resort: a bug is told as one, masked
+        code = _bug(error)
+    sys.exit(code)
+
+
+_VERDICTS = {6: "unauthorized", 130: "interrupted", 143: "interrupted"}
+
+
+def _say(text: str, code: int, *, told: bool = False) -> int:
+    """Write an error to stderr; with `-o json` its object to stdout too, unless it was `told`."""
+    sys.stderr.write(f"runmend: {text}\n")
+    if not told and _wants_json(sys.argv):
+        sys.stdout.write(cases.error_object(text, code, _VERDICTS.get(code)))
+    return code
+
+
+def _wants_json(argv: list[str]) -> bool:
+    pairs = itertools.pairwise(argv)
+    after = any(a in ("-o", "--output") and b == "json" for a, b in pairs)
+    return after or "-ojson" in argv or "--output=json" in argv
+
+
+def _wrong_usage(error: typer.TyperException) -> int:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "runmend"
+    if type(error).__name__ == "NoArgsIsHelpError":
+        sys.stderr.write(f"{error}\n")
+        return 2
+    text = error.format_message().replace("Value error, ", "").rstrip(".")
+    return _say(f"{text}. See: {path} --help".replace("?.", "?"), 2)
+
+
+def _bug(error: Exception) -> int:
+    import traceback
+
+    from agent.redaction import mask, printable
+
+    sys.stderr.write(printable(mask("".join(traceback.format_exception(error)))))
+    text = (
+        f"a bug in runmend ({type(error).__name__}), please report the lines above. No case was "
+        "lost: runmend cases lists them, runmend resume CASE goes on"
+    )
+    return _say(text, 70)

@@ -1,0 +1,358 @@
+"""Commands about cases: heal, resume, cases, show, approve, reject, cancel, undo, report."""
+
+import json
+import shlex
+import sys
+import threading
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from agent.cases import Desk, Result
+    from agent.errors import RunmendError
+    from agent.machine import Case
+    from agent.report import Story
+
+State = Annotated[
+    Path | None,
+    typer.Option("--state", help="State folder; else RUNMEND_STATE, else the nearest .runmend/."),
+]
+Output = Annotated[
+    Literal["text", "json"], typer.Option("-o", "--output", help="What is printed on stdout.")
+]
+CaseId = Annotated[str, typer.Argument(metavar="CASE", help="A case's id, or the start of it.")]
+Matrix = Annotated[
+    Path | None,
+    typer.Option("--matrix", help="Your own error matrix; adds to and overrides the shipped one."),
+]
+
+
+def add(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    for command in (heal, resume, cases, show, approve, reject, cancel, undo, report):
+        app.command()(command)
+
+
+def desk(
+    state: Path | None, *, quiet: bool = False, matrix: Path | None = None, make: bool = False
+) -> "Desk":
+    """Open the state folder and sit down at it; only a command that begins something makes it."""
+    from agent import settings
+    from agent.cases import Desk
+    from agent.console import on_terminal
+    from agent.errors import UnknownCase
+    from agent.journal import Journal
+
+    folder = settings.state_folder(state)
+    if not make and not folder.is_dir():
+        raise UnknownCase(
+            f"there is no state folder {folder}, so there are no cases; "
+            "name another with --state, or begin with: runmend heal PLAYBOOK"
+        )
+    settings.open_state(folder)
+    return Desk(
+        state=folder,
+        cache=settings.cache_folder(),
+        journal=Journal(folder),
+        audience=on_terminal(quiet=quiet),
+        matrix=matrix,
+    )
+
+
+def heal(
+    playbook: Annotated[Path, typer.Argument(help="The playbook of the job.")],
+    mode: Annotated[
+        Literal["observe", "suggest", "approve", "auto"] | None,
+        typer.Option(help="Who decides about patches; wins over the playbook."),
+    ] = None,
+    target: Annotated[str | None, typer.Option("-t", "--target", help="Where it runs.")] = None,
+    deliver: Annotated[
+        Literal["patch", "in-place", "branch"] | None,
+        typer.Option(help="How a proved fix is handed over."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done; run and change nothing.")
+    ] = False,
+    matrix: Matrix = None,
+    state: State = None,
+    output: Output = "text",
+) -> int:
+    """Carry a playbook's job to a verified success; go on with its open case where there is one."""
+    from agent import cases as work
+    from agent import playbook as playbooks
+
+    flags = {"approve.mode": mode, "target": target, "deliver": deliver}
+    overrides = {k: v for k, v in flags.items() if v is not None}
+    with failing(output):
+        loaded = playbooks.load(playbook, overrides)
+        if dry_run:
+            from agent.cli.setup import plan
+
+            return plan(loaded, output)
+        here = desk(state, quiet=output == "json", matrix=matrix, make=True)
+        return _carry(here, output, state, playbook, lambda: work.heal(here, loaded))
+
+
+def resume(
+    case: CaseId, matrix: Matrix = None, state: State = None, output: Output = "text"
+) -> int:
+    """Carry a case on from where it stands."""
+    from agent import cases as work
+
+    with failing(output):
+        here = desk(state, quiet=output == "json", matrix=matrix)
+        case_id = here.journal.find(case)
+        return _carry(here, output, state, None, lambda: work.resume(here, case_id))
+
+
+def _carry(here: "Desk", output: str, state: Path | None, playbook: Path | None, work: Any) -> int:
+    """Drive, then print how it stands; an interrupt leaves a case that can be resumed."""
+    from agent.cases import Result, Stopped
+    from agent.cli import Terminated
+    from agent.runner import Pause
+
+    # The report's code is loaded while the job runs: the driver would only wait.
+    threading.Thread(target=import_module, args=("agent.report",), daemon=True).start()
+    try:
+        result: Result = work()
+    except Stopped as stopped:
+        number = 143 if isinstance(stopped.__cause__, Terminated) else 130
+        pause = Pause("interrupted", "stopped by a signal; what runs goes on running")
+        case = here.journal.load(stopped.case)
+        return _finish(here, Result(case, pause), output, state, playbook, number)
+    return _finish(here, result, output, state, playbook)
+
+
+def _finish(
+    here: "Desk",
+    result: "Result",
+    output: str,
+    state: Path | None,
+    playbook: Path | None,
+    exit_code: int | None = None,
+) -> int:
+    """Write the report, print the card or the object, and return the exit code."""
+    from agent import report as reports
+
+    events = here.journal.events(result.case.id)
+    pause = result.pause
+    context = reports.Context(
+        verdict=pause.verdict if pause is not None else None,  # type: ignore[arg-type]  # the runner's words are verdicts
+        exit_code=exit_code,
+        reason=pause.message if pause is not None else "",
+        chain_head=here.journal.head(),
+        playbook=str(playbook or ""),
+        options=f"--state {shlex.quote(str(state))}" if state is not None else "",
+    )
+    story = reports.write(events, here.folder(result.case.id), context)
+    return show_story(story, output)
+
+
+def show_story(story: "Story", output: str) -> int:
+    """Print a story on stdout and return its exit code, 0 for a case on its way."""
+    from agent import report as reports
+
+    if output == "json":
+        sys.stdout.write(reports.as_json(story))
+    else:
+        sys.stderr.flush()
+        if sys.stderr.isatty() or sys.stdout.isatty():
+            sys.stdout.write("\n")
+        sys.stdout.write(reports.text(story, Path.cwd()))
+    return story.exit_code or 0
+
+
+class failing:
+    """With `-o json`, an error is one object on stdout too; then it goes its usual way."""
+
+    def __init__(self, output: str) -> None:
+        """Know the output format."""
+        self._output = output
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Print the object for an error of ours."""
+        from agent.errors import RunmendError
+
+        if self._output == "json" and isinstance(error, RunmendError):
+            sys.stdout.write(_error(error))
+
+
+def _error(error: "RunmendError") -> str:
+    from agent.errors import (
+        ApprovalExpired,
+        BudgetSpent,
+        Held,
+        Refused,
+        Unauthorized,
+        Unavailable,
+    )
+
+    words: dict[type[RunmendError], str] = {
+        Held: "held",
+        Refused: "refused",
+        Unauthorized: "unauthorized",
+        Unavailable: "unreachable",
+        ApprovalExpired: "expired",
+        BudgetSpent: "exhausted",
+    }
+    verdict = next((w for kind, w in words.items() if isinstance(error, kind)), None)
+    code = code_of(error)
+    return error_object(str(error), code, "unauthorized" if code == 6 else verdict)
+
+
+def code_of(error: "RunmendError") -> int:
+    """Return the exit code: the error's own, 6 where it comes of a file that may not be read."""
+    why = error.__cause__ or error.__context__
+    return 6 if isinstance(why, PermissionError) else error.exit_code
+
+
+def error_object(text: str, exit_code: int, verdict: str | None = None) -> str:
+    """Return what `-o json` prints where there is no case to tell of."""
+    fields = {
+        "schema_version": 1,
+        "case": None,
+        "verdict": verdict,
+        "exit_code": exit_code,
+        "error": text,
+    }
+    return json.dumps(fields, indent=2) + "\n"
+
+
+def cases(state: State = None, output: Output = "text") -> int:
+    """List the cases in the state folder, newest last."""
+    from agent import verdicts
+
+    with failing(output):
+        here = desk(state)
+        rows = []
+        for summary in here.journal.cases():
+            case = here.journal.load(summary.case)
+            rows.append(_row(case, verdicts.of_case(case)))
+    if output == "json":
+        sys.stdout.write(json.dumps({"schema_version": 1, "cases": rows}, indent=2) + "\n")
+    elif not rows:
+        sys.stdout.write("no cases yet; begin with: runmend heal PLAYBOOK\n")
+    else:
+        for row in rows:
+            sys.stdout.write(
+                "  ".join(
+                    str(v).ljust(w) for v, w in zip(row.values(), _WIDTHS, strict=True)
+                ).rstrip()
+                + "\n"
+            )
+    return 0
+
+
+_WIDTHS = (8, 20, 10, 10, 10, 20)
+
+
+def _row(case: "Case", verdict: str | None) -> dict[str, str]:
+    return {
+        "case": case.id,
+        "playbook": case.loaded.playbook.name,
+        "platform": case.loaded.playbook.platform,
+        "state": case.state,
+        "verdict": verdict or "running",
+        "opened": f"{case.opened_at:%Y-%m-%d %H:%M:%S}Z",
+    }
+
+
+def show(case: CaseId, state: State = None, output: Output = "text") -> int:
+    """Show a case: what is known, what was tried, what waits for you. Exits 0."""
+    from agent import report as reports
+
+    with failing(output):
+        here = desk(state)
+        case_id = here.journal.find(case)
+        options = f"--state {shlex.quote(str(state))}" if state is not None else ""
+        context = reports.Context(chain_head=here.journal.head(), options=options)
+        story = reports.write(here.journal.events(case_id), here.folder(case_id), context)
+    show_story(story, output)
+    return 0
+
+
+PatchId = Annotated[
+    str, typer.Argument(metavar="PATCH", help="The patch's id, as `show` names it.")
+]
+Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the journal and the report.")]
+
+
+def approve(
+    case: CaseId, patch: PatchId, reason: Reason = "", state: State = None, output: Output = "text"
+) -> int:
+    """Approve the patch that waits; `resume` (or `heal` of the playbook) then carries on."""
+    return _decide(case, patch, reason, state, output, approve=True)
+
+
+def reject(
+    case: CaseId, patch: PatchId, reason: Reason = "", state: State = None, output: Output = "text"
+) -> int:
+    """Reject the patch that waits; the case ends."""
+    return _decide(case, patch, reason, state, output, approve=False)
+
+
+def _decide(
+    case: str, patch: str, reason: str, state: Path | None, output: str, *, approve: bool
+) -> int:
+    from agent import cases as work
+
+    with failing(output):
+        here = desk(state, quiet=True)
+        case_id = here.journal.find(case)
+        after = work.decide(here, case_id, patch, approve=approve, reason=reason)
+    word = "approved" if approve else "rejected"
+    if output == "json":
+        fields = {"schema_version": 1, "case": after.id, "state": after.state, "decision": word}
+        sys.stdout.write(json.dumps(fields, indent=2) + "\n")
+        return 0
+    option = f" --state {shlex.quote(str(state))}" if state is not None else ""
+    then = f"; carry on: runmend resume{option} {after.id}" if approve else ""
+    sys.stdout.write(f"{word} patch {patch} of case {after.id}{then}\n")
+    return 0
+
+
+def cancel(case: CaseId, reason: Reason = "", state: State = None, output: Output = "text") -> int:
+    """End a case; nothing of it runs any more when this returns. Exits 0 when it is cancelled."""
+    from agent import cases as work
+    from agent.cases import Result
+
+    with failing(output):
+        here = desk(state, quiet=output == "json")
+        after = work.cancel(here, here.journal.find(case), reason)
+        _finish(here, Result(after, None), output, state, None)
+    return 0
+
+
+def undo(case: CaseId, state: State = None) -> int:
+    """Take back a delivered fix: the edits in place, or the branch."""
+    from agent import cases as work
+
+    here = desk(state)
+    sys.stdout.write(f"{work.undo(here, here.journal.find(case))}\n")
+    return 0
+
+
+def report(
+    case: CaseId,
+    form: Annotated[
+        Literal["markdown", "html", "json", "junit"],
+        typer.Option("--format", help="Which of the report's forms is printed."),
+    ] = "markdown",
+    state: State = None,
+) -> int:
+    """Write a case's report again and print one form of it."""
+    from agent import report as reports
+
+    here = desk(state)
+    case_id = here.journal.find(case)
+    context = reports.Context(chain_head=here.journal.head())
+    story = reports.write(here.journal.events(case_id), here.folder(case_id), context)
+    sys.stdout.write(Path(story.report[form]).read_text())
+
+    return 0

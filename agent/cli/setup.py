@@ -1,0 +1,260 @@
+"""Commands around a first use: demo, init, doctor; and what `heal --dry-run` prints."""
+
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+
+import typer
+
+from agent.cli.cases import Output, State, failing, heal
+
+if TYPE_CHECKING:
+    from agent.playbook import Loaded
+    from agent.records import TaskSource
+
+
+def add(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    for command in (demo, init, doctor):
+        app.command()(command)
+
+
+def demo(
+    escalate: Annotated[
+        bool, typer.Option("--escalate", help="Show the other ending: a failure nobody can mend.")
+    ] = False,
+    state: State = None,
+    output: Output = "text",
+) -> int:
+    """Heal a broken pipeline on this machine: no account, no key, under a minute."""
+    folder = Path(tempfile.mkdtemp(prefix="runmend-demo-"))
+    shutil.copytree(demo_folder(), folder, dirs_exist_ok=True)
+    name = "escalate.yaml" if escalate else "nightly.yaml"
+    return heal(folder / name, state=state, output=output)
+
+
+def demo_folder() -> Path:
+    """Return the demo as it was installed, or as it lies in the repository."""
+    package = Path(__file__).parents[1]
+    for folder in (package / "playbooks" / "demo", package.parent / "playbooks" / "demo"):
+        if folder.is_dir():
+            return folder
+    raise FileNotFoundError(f"the demo is missing from {package}: install runmend again")
+
+
+_PLAYBOOK = """\
+# What to carry to a verified success. Every key: runmend playbook schema
+name: {name}
+platform: local
+source: .
+job:
+  file: job.yaml
+
+verify: []            # what success means, e.g. - {{table: sales, rows: ">= 1"}}
+edit: ["**"]          # what a fix may change
+approve:
+  mode: approve       # observe | suggest | approve | auto
+deliver: patch        # patch | in-place | branch
+"""
+_TYPES = {
+    ".py": ("spark_python_task", "python_file"),
+    ".ipynb": ("notebook_task", "notebook_path"),
+    ".sql": ("sql_task", "file"),
+}
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="The job's folder.")] = Path(),
+) -> int:
+    """Write a first playbook (and job file) for a folder of scripts, notebooks and SQL files."""
+    from agent.errors import UsageError
+
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is no folder; name the one your job's code is in")
+    name = folder.resolve().name
+    written = [
+        _write(folder / "playbook.yaml", _PLAYBOOK.format(name=_name(name))),
+        _write(folder / "job.yaml", _job(folder, _name(name))),
+    ]
+    for line in written:
+        sys.stdout.write(f"{line}\n")
+    sys.stdout.write(f"then: runmend heal {folder / 'playbook.yaml'}\n")
+    return 0
+
+
+def _name(text: str) -> str:
+    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in text)
+    return kept.strip("-._") or "job"
+
+
+def _write(path: Path, text: str) -> str:
+    try:
+        with path.open("x") as file:
+            file.write(text)
+    except FileExistsError:
+        return f"kept     {path} (it was there)"
+    return f"written  {path}"
+
+
+def _job(folder: Path, name: str) -> str:
+    """Return a job file with a task per script, notebook and SQL file, one after the other."""
+    files = sorted(f.name for f in folder.iterdir() if f.suffix in _TYPES and f.is_file())
+    lines = [f"name: {name}", "tasks:"]
+    previous: str | None = None
+    for file in files or ["main.py"]:
+        kind, key = _TYPES[Path(file).suffix]
+        task = _name(Path(file).stem)
+        lines.append(f"  - task_key: {task}")
+        if previous is not None:
+            lines.append(f"    depends_on: [{{task_key: {previous}}}]")
+        place = json.dumps(file)
+        value = f"{{file: {{path: {place}}}}}" if kind == "sql_task" else f"{{{key}: {place}}}"
+        lines.append(f"    {kind}: {value}")
+        previous = task
+    if any(f.endswith(".sql") for f in files):
+        lines[1:1] = ["data: [data]", f"database: data/{name}.duckdb"]
+    return "\n".join(lines) + "\n"
+
+
+class Finding(NamedTuple):
+    """One thing doctor looked at."""
+
+    level: Literal["ok", "note", "problem"]
+    text: str
+
+
+def doctor(
+    playbook: Annotated[
+        Path | None, typer.Argument(help="Look at this playbook and its job too.")
+    ] = None,
+    state: State = None,
+    output: Output = "text",
+) -> int:
+    """Look whether runmend can work here, and what in a job hinders watching it. Exits 2 if not."""
+    with failing(output):
+        findings = [*_machine(state)]
+        if playbook is not None:
+            findings += _playbook(playbook)
+    if output == "json":
+        rows = [f._asdict() for f in findings]
+        sys.stdout.write(json.dumps({"schema_version": 1, "findings": rows}, indent=2) + "\n")
+    else:
+        for finding in findings:
+            sys.stdout.write(f"{finding.level:<8} {finding.text}\n")
+    return 2 if any(f.level == "problem" for f in findings) else 0
+
+
+def _machine(state: Path | None) -> Iterator[Finding]:
+    import importlib.util
+    import os
+
+    from agent import settings
+    from agent.engine import environments
+
+    version = ".".join(str(n) for n in sys.version_info[:3])
+    yield Finding("ok", f"Python {version} on {sys.platform}")
+    tool = "uv" if environments.find_uv() else "pip (uv is faster: pip install uv)"
+    yield Finding("ok", f"environments are built with {tool}")
+    if shutil.which("git"):
+        yield Finding("ok", "git is there: deliver: branch works in folders that git tracks")
+    else:
+        yield Finding("note", "no git: fixes are delivered as patch files or in place")
+    folder = settings.state_folder(state)
+    kind = settings.network_disk(folder if folder.is_dir() else folder.parent)
+    if kind is not None:
+        yield Finding(
+            "problem", f"state folder {folder} is on a network disk ({kind}): use --state"
+        )
+    else:
+        yield Finding("ok", f"state folder {folder}")
+    if folder.is_dir() and (reason := settings.read_only(folder)) is not None:
+        yield Finding("note", reason)
+    key = any(os.environ.get(n) for n in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"))
+    text = (
+        "a model key is set" if key else "no model key: what no fixer knows is handed to a person"
+    )
+    yield Finding("ok" if key else "note", text)
+    dbt = importlib.util.find_spec("dbt") is not None
+    text = "dbt tasks can run" if dbt else "no dbt here: pip install 'runmend[dbt]' for dbt tasks"
+    yield Finding("ok" if dbt else "note", text)
+
+
+def _playbook(path: Path) -> Iterator[Finding]:
+    from agent import platforms, playbook, settings
+    from agent.records import Tree
+
+    loaded = playbook.load(path)
+    playbook.order(loaded)
+    yield Finding("ok", f"playbook {path}: {loaded.playbook.name} on {loaded.playbook.where}")
+    source = loaded.source
+    if not source.is_dir():
+        yield Finding("problem", f"source folder {source} is not there")
+        return
+    context = platforms.Context(loaded, source, settings.cache_folder())
+    tasks = platforms.connect(context).tasks(Tree(root=str(source), digest=""))
+    if not tasks:
+        yield Finding("problem", f"no task can be read from {loaded.playbook.job.file}")
+    for task in tasks:
+        yield from _watched(task)
+    if not loaded.playbook.verify:
+        yield Finding("note", "verify is empty: success then only means that every task ended well")
+
+
+def _watched(task: "TaskSource") -> Iterator[Finding]:
+    """Say what of a task's code hinders watching it."""
+    if task.text is None:
+        yield Finding("problem", f"task {task.task}: {task.path or 'its file'} cannot be read")
+        return
+    if task.type not in ("spark_python_task", "notebook_task"):
+        return
+    if "notebook.exit" not in task.text and "json.dumps" not in task.text:
+        yield Finding(
+            "note",
+            f"task {task.task} gives no structured exit value: end it with a JSON object such as "
+            '{"status": "SUCCESS", "total": 3, "successful": 3, "failed": 0}',
+        )
+    if "[Step " not in task.text:
+        yield Finding("note", f"task {task.task} prints no progress: print('[Step 1/3] ...')")
+    checks = ("raise", "assert", "argparse", "required=True")
+    if task.parameters and not any(word in task.text for word in checks):
+        names = ", ".join(task.parameters)
+        yield Finding("note", f"task {task.task} never checks its parameters ({names})")
+
+
+def plan(loaded: "Loaded", output: str) -> int:
+    """Print what `heal` would do; nothing is run, changed or written."""
+    from agent import platforms, settings
+    from agent.errors import UsageError
+    from agent.records import Tree
+
+    source = loaded.source
+    if not source.is_dir():
+        raise UsageError(f"{loaded.path}: the source folder {source} is not there")
+    context = platforms.Context(loaded, source, settings.cache_folder())
+    tasks = platforms.connect(context).tasks(Tree(root=str(source), digest=""))
+    book = loaded.playbook
+    if output == "json":
+        fields = {
+            "schema_version": 1,
+            "playbook": book.name,
+            "platform": book.platform,
+            "target": book.where,
+            "mode": book.approve.mode,
+            "tasks": [{"task": t.task, "type": t.type, "file": t.path} for t in tasks],
+            "checks": len(book.verify),
+        }
+        sys.stdout.write(json.dumps(fields, indent=2) + "\n")
+        return 0
+    sys.stdout.write(f"{book.name} on {book.where} · mode {book.approve.mode} · dry run\n")
+    for task in tasks:
+        after = f"  after {', '.join(task.depends_on)}" if task.depends_on else ""
+        sys.stdout.write(f"   run      {task.task}  {task.type}  {task.path or ''}{after}\n")
+    sys.stdout.write(f"   verify   {len(book.verify)} checks of the playbook\n")
+    sys.stdout.write(
+        f"   mend     at most {book.limits.iterations} times; deliver: {book.deliver}\n"
+    )
+    return 0

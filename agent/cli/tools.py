@@ -1,0 +1,224 @@
+"""Commands that need no case: diagnose, matrix, audit, playbook, simulate."""
+
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated
+
+import typer
+
+from agent.cli.cases import Matrix, Output, State, failing
+
+if TYPE_CHECKING:
+    from agent.matrix import Matrix as Catalogue
+    from agent.records import Diagnosis
+
+matrix_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+audit_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+playbook_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+simulate_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+
+def add(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    app.command()(diagnose)
+    app.add_typer(matrix_app, name="matrix", help="The error matrix: lint, test, explain.")
+    app.add_typer(audit_app, name="audit", help="The journal as an audit log.")
+    app.add_typer(playbook_app, name="playbook", help="The playbook's schema, and a check of one.")
+    app.add_typer(simulate_app, name="simulate", help="Services on loopback to rehearse against.")
+
+
+def _catalogue(matrix: Path | None) -> "Catalogue":
+    from agent import matrix as matrices
+
+    return matrices.load(*([matrix] if matrix is not None else []))
+
+
+def diagnose(
+    log: Annotated[
+        str | None, typer.Option("--log", help="A file a failed task left behind; - for stdin.")
+    ] = None,
+    jsonl: Annotated[
+        str | None,
+        typer.Option("--jsonl", help='A file of {"id", "text"} a line, - for stdin; prints JSON.'),
+    ] = None,
+    platform: Annotated[
+        str | None, typer.Option("--platform", help="Where it ran, if you know.")
+    ] = None,
+    matrix: Matrix = None,
+    output: Output = "text",
+) -> int:
+    """Name the cause of a failure from what a task left behind. Exits 0 whatever the verdict."""
+    from agent import matrix as matrices
+    from agent.errors import UsageError
+
+    with failing(output):
+        if (log is None) == (jsonl is None):
+            raise UsageError("name one thing to read: --log FILE or --jsonl FILE")
+        known = _catalogue(matrix)
+        if jsonl is not None:
+            _diagnose_each(known, jsonl)
+            return 0
+        name = "stdin" if log == "-" else str(log)
+        with _open(str(log)) as file:
+            found = known.diagnose_text(file, name, platform)
+    if output == "json":
+        sys.stdout.write(json.dumps(matrices.document(found), indent=2) + "\n")
+    else:
+        sys.stdout.write("".join(f"{line}\n" for line in _told(found)))
+    return 0
+
+
+def _open(name: str) -> IO[bytes]:
+    from agent.errors import UsageError
+
+    if name == "-":
+        return sys.stdin.buffer
+    try:
+        return Path(name).open("rb")
+    except OSError as error:
+        raise UsageError(f"{name} cannot be read: {error.strerror}") from error
+
+
+def _diagnose_each(known: "Catalogue", name: str) -> None:
+    from agent import matrix as matrices
+
+    with _open(name) as file:
+        for number, text in _texts(file, name):
+            found = known.diagnose_text(text.splitlines(keepends=True), number)
+            fields = {"id": number, **matrices.document(found)}
+            sys.stdout.write(json.dumps(fields) + "\n")
+
+
+def _texts(file: IO[bytes], name: str) -> Iterator[tuple[str, str]]:
+    from agent.errors import UsageError
+
+    for number, line in enumerate(file, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            yield row["id"], row["text"]
+        except (ValueError, KeyError, TypeError) as error:
+            expected = 'one JSON object a line with "id" and "text"'
+            raise UsageError(
+                f"{name}:{number}: expected {expected}, found {line[:60]!r}"
+            ) from error
+
+
+def _told(found: "Diagnosis") -> Iterator[str]:
+    from agent.redaction import printable
+
+    if found.verdict != "diagnosed":
+        yield found.verdict.replace("_", " ")
+        for why in found.nearest:
+            yield f"   near        {printable(why)}"
+        for line in found.worth_reading:
+            yield f"   read        {line.source}:{line.number:,}   {printable(line.text)[:200]}"
+    else:
+        yield f"{found.category} · {printable(found.cause or found.title)}   {found.confidence:.2f}"
+        for line in found.evidence:
+            yield f"   {line.source}:{line.number:,}   {printable(line.text)[:200]}"
+    if (where := found.location) is not None:
+        cell = f" cell {where.cell}" if where.cell is not None else ""
+        place = f"{where.path}{cell}:{where.line}"
+        yield f"   your code   {printable(place)}   {printable(where.code or '')}"
+    if found.verdict == "diagnosed":
+        can = f" (runmend can: fixer {found.fixer})" if found.fixer else ""
+        again = " (a rerun usually cures it)" if found.transient else ""
+        yield f"   do          {printable(found.solution)}{can}{again}"
+        yield f"   entry       {found.entry}"
+
+
+@matrix_app.command()
+def lint(matrix: Matrix = None) -> int:
+    """Look for what is wrong with the matrix: unsafe or shadowed patterns, missing examples."""
+    from agent import fixers
+
+    return _problems(_catalogue(matrix).lint(fixers.names()), "the matrix is sound")
+
+
+@matrix_app.command(name="test")
+def run_examples(matrix: Matrix = None) -> int:
+    """See that each entry's examples reach it and its counter-examples do not."""
+    return _problems(_catalogue(matrix).test(), "every example reaches its entry")
+
+
+def _problems(problems: tuple[str, ...], fine: str) -> int:
+    for problem in problems:
+        sys.stdout.write(f"{problem}\n")
+    if not problems:
+        sys.stdout.write(f"{fine}\n")
+    return 1 if problems else 0
+
+
+@matrix_app.command()
+def explain(
+    text: Annotated[str, typer.Argument(help="An error text; - for stdin.")],
+    matrix: Matrix = None,
+) -> int:
+    """Say which entries a text brings up, and why the one that is chosen wins."""
+    given = sys.stdin.read() if text == "-" else text
+    for line in _catalogue(matrix).explain(given.splitlines(keepends=True)).lines():
+        sys.stdout.write(f"{line}\n")
+    return 0
+
+
+@audit_app.command()
+def verify(state: State = None) -> int:
+    """See that no event was edited, cut or re-ordered. Exits 1 where one was."""
+    from agent import settings
+    from agent.errors import UsageError
+    from agent.journal import Journal
+
+    folder = settings.state_folder(state)
+    if not folder.is_dir():
+        raise UsageError(f"there is no state folder {folder}; name one with --state")
+    journal = Journal(folder, check=False)
+    problems = journal.verify()
+    for problem in problems:
+        sys.stdout.write(f"{problem}\n")
+    number, digest = journal.head().split()
+    if not problems:
+        sys.stdout.write(f"the chain holds: {number} events, head {digest}\n")
+    return 1 if problems else 0
+
+
+@playbook_app.command()
+def schema() -> int:
+    """Print the JSON Schema of a playbook."""
+    from agent import playbook
+
+    sys.stdout.write(json.dumps(playbook.schema(), indent=2) + "\n")
+    return 0
+
+
+@playbook_app.command()
+def check(path: Annotated[Path, typer.Argument(help="A playbook.")]) -> int:
+    """Read a playbook and say what is wrong with it."""
+    from agent import playbook
+
+    loaded = playbook.load(path)
+    playbook.order(loaded)
+    sys.stdout.write(f"{path}: sound; {loaded.playbook.name} on {loaded.playbook.where}\n")
+    return 0
+
+
+@simulate_app.command()
+def model(
+    script: Annotated[Path, typer.Option("--script", help="What it answers, YAML or JSON.")],
+    port: Annotated[int, typer.Option(help="Port on loopback; 0 = any free one.")] = 0,
+) -> int:
+    """Serve a scripted model on loopback, in the wire format of the real one, until interrupted."""
+    from agent.simulators import model as simulator
+
+    with simulator.serve(script, port) as server:
+        sys.stdout.write(f"scripted model on {server.base_url}\n")
+        sys.stdout.write(
+            f"use it: ANTHROPIC_API_KEY=any ANTHROPIC_BASE_URL={server.base_url} runmend heal ...\n"
+        )
+        sys.stdout.flush()
+        threading.Event().wait()
+    return 0

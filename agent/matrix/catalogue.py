@@ -1,0 +1,264 @@
+"""A matrix that is ready to diagnose: a failure of a case, or a text that somebody found.
+
+Rules kept here: what is cited stands in the log, verbatim and masked; the platform's own words
+(time-out, lost, killed) and the place it names win over what the text suggests; a log that shows no
+failure is said to show none; nothing fits = not determined.
+"""
+
+import functools
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import JsonValue
+
+from agent.matrix import diagnosing, identity, linting, reading, structure
+from agent.matrix.diagnosing import Hit
+from agent.matrix.entries import Entry, Placed, read, shipped
+from agent.matrix.frames import Frame
+from agent.matrix.reading import Source, Text
+from agent.matrix.structure import Kind, Reading
+from agent.records import Diagnosis, Failure, Identity, Line, Location
+
+_SHOWN = 2000
+"""Longest evidence, characters."""
+_SLOT = re.compile(r"\{(\w+)\}")
+
+
+class Considered(NamedTuple):
+    """One entry that was found, and what spoke for it."""
+
+    entry: str
+    line: int
+    """0 where the platform's word said it."""
+    score: float
+    why: str
+
+
+class Explanation(NamedTuple):
+    """A diagnosis and the way to it."""
+
+    diagnosis: Diagnosis
+    considered: tuple[Considered, ...]
+    """Best first."""
+    refused: tuple[str, ...]
+    """Entries whose pattern was found but which did not fit, with the reason."""
+
+    def lines(self) -> tuple[str, ...]:
+        """Return it in words, one line each."""
+        chosen = self.diagnosis.entry or self.diagnosis.verdict.replace("_", " ")
+        said = [f"{chosen}  {self.diagnosis.confidence:.2f}"]
+        said += [f"  {c.score:5.1f}  {c.entry}  line {c.line}: {c.why}" for c in self.considered]
+        said += [f"     no  {reason}" for reason in self.refused]
+        said += [f"   near  {near}" for near in self.diagnosis.nearest]
+        return tuple(said)
+
+
+class _Log(NamedTuple):
+    """A log in both forms: what is matched, and how its lines are cited."""
+
+    reading: Reading
+    cite: Callable[[int], Line]
+    said: Line | None = None
+    """What the platform says, where it says something."""
+    location: Location | None = None
+    code: str = ""
+    exit_code: int | None = None
+    failed: bool = False
+    """It is known that the run failed."""
+
+
+class Matrix:
+    """All entries by id, in the order of their files."""
+
+    def __init__(self, placed: dict[str, Placed]) -> None:
+        self._placed = placed
+        self.entries: dict[str, Entry] = {key: value.entry for key, value in placed.items()}
+
+    @functools.cached_property
+    def _matcher(self) -> diagnosing.Matcher:
+        return diagnosing.Matcher(self.entries.values())
+
+    def diagnose(self, failure: Failure) -> Diagnosis:
+        """Return why this failed; the evidence are lines of `failure.log` as they stand there."""
+        diagnosis = self._explained(_log_of(failure)).diagnosis
+        return diagnosis.model_copy(update={"task": failure.task})
+
+    def diagnose_text(self, lines: Source, source: str, platform: str | None = None) -> Diagnosis:
+        """Return why the run that left this text failed, or that it did not.
+
+        Takes a text, lines, or a stream, which is read in bounded memory. `source` is what the
+        evidence is said to be from, `platform` where it ran if that is known.
+        """
+        return self.explain(lines, source, platform).diagnosis
+
+    def explain(
+        self, text: Source, source: str = "text", platform: str | None = None
+    ) -> Explanation:
+        """Return the diagnosis of a text together with the entries that were considered."""
+        kept = reading.gather(text, self._matcher.is_interesting)
+
+        def cite(at: int) -> Line:
+            line = kept[at]
+            return Line(source=source, number=line.number, text=_masked(line.raw)[:_SHOWN])
+
+        return self._explained(_Log(structure.read(kept), cite), platform)
+
+    def lint(self, fixers: Sequence[str] | None = None) -> tuple[str, ...]:
+        """Return what is wrong with the matrix, one sentence each; `fixers` are the known names."""
+        return linting.problems(self._placed, self._reached, fixers)
+
+    def test(self) -> tuple[str, ...]:
+        """Run all examples and counter-examples; return those that came out wrong."""
+        return linting.examples(self._placed, self._reached)
+
+    def _reached(self, text: str) -> str | None:
+        return self.explain(text).diagnosis.entry
+
+    def _explained(self, log: _Log, platform: str | None = None) -> Explanation:
+        found = self._matcher.find(
+            log.reading, code=log.code, exit_code=log.exit_code, platform=platform
+        )
+        considered = tuple(
+            Considered(h.entry.id, _number(log, h.at), round(h.score, 1), h.why) for h in found.hits
+        )
+        refused = tuple(f"{entry.id}: {reason}" for entry, reason in found.refused)
+        hits = [hit for hit in found.hits if hit.score >= diagnosing.ENOUGH]
+        if not log.failed and _shows_no_failure(log.reading, hits):
+            return Explanation(Diagnosis(verdict="no_failure"), considered, refused)
+        if hits:
+            return Explanation(self._diagnosed(log, hits), considered, refused)
+        return Explanation(self._not_determined(log, found), considered, refused)
+
+    def _diagnosed(self, log: _Log, hits: Sequence[Hit]) -> Diagnosis:
+        best = hits[0]
+        entry = best.entry
+        at = best.at if best.at is not None else log.reading.final
+        parameters = {key: _masked(value)[:500] for key, value in best.parameters.items()}
+        frame = None if at is None else structure.own_frame(log.reading, at)
+        return Diagnosis(
+            verdict="diagnosed",
+            entry=entry.id,
+            title=entry.title,
+            category=entry.category,
+            cause=_filled(entry.cause, parameters),
+            solution=_filled(entry.solution, parameters),
+            remedy=entry.remedy,
+            fixer=entry.fixer,
+            transient=entry.transient,
+            wait_s=entry.wait,
+            confidence=diagnosing.confidence(hits, log.reading),
+            parameters=parameters,
+            evidence=_evidence(log, best, frame),
+            identity=_identity(log.reading, at, parameters),
+            location=log.location or _place(frame),
+        )
+
+    def _not_determined(self, log: _Log, found: diagnosing.Found) -> Diagnosis:
+        final = log.reading.final
+        worth = diagnosing.worth_reading(log.reading)
+        shown = final if final is not None else (worth[-1] if worth else None)
+        line = log.reading.lines[shown].clean if shown is not None else ""
+        frame = None if shown is None else structure.own_frame(log.reading, shown)
+        return Diagnosis(
+            verdict="not_determined",
+            identity=_identity(log.reading, shown, {}),
+            location=log.location or _place(frame),
+            nearest=diagnosing.nearest(self.entries.values(), found, line),
+            worth_reading=_cited(log, worth),
+        )
+
+
+def load(*paths: Path | str) -> Matrix:
+    """Read a matrix: the shipped file, then these, which add entries and replace some by id.
+
+    Raises `MatrixError` with file, line, entry and the nearest key.
+    """
+    return Matrix(read([shipped(), *(Path(path) for path in paths)]))
+
+
+def document(diagnosis: Diagnosis) -> dict[str, JsonValue]:
+    """Return a diagnosis as the JSON object that `runmend diagnose -o json` prints."""
+    data = diagnosis.model_dump(mode="json")
+    first = ("verdict", "entry", "category", "cause", "remedy", "transient", "confidence")
+    shown: dict[str, JsonValue] = {"schema_version": 1, **{key: data.pop(key) for key in first}}
+    shown["parameters"] = data.pop("parameters")
+    shown["evidence"] = [_brief(line) for line in data.pop("evidence")]
+    data["worth_reading"] = [_brief(line) for line in data["worth_reading"]]
+    return {**shown, **data}
+
+
+def _brief(line: dict[str, JsonValue]) -> JsonValue:
+    return {"line": line["number"], "text": line["text"], "source": line["source"]}
+
+
+def _log_of(failure: Failure) -> _Log:
+    """Return a failure's log with its message as a last line, unless the log says it too."""
+    given = failure.log
+    kept = [
+        Text(number, line.text, text.clean)
+        for number, line in enumerate(given, 1)
+        for text in reading.texts(reading.Piece(number, line.text.encode(), b""))
+    ]
+    said = Line(source=failure.code, number=0, text=failure.message)
+    if failure.message and not any(failure.message in line.text for line in given):
+        kept += [Text(0, part, reading.clean(part)) for part in failure.message.split("\n")]
+
+    def cite(at: int) -> Line:
+        number = kept[at].number
+        return given[number - 1] if number else said
+
+    code, place = failure.code, failure.location
+    return _Log(structure.read(kept), cite, said, place, code, failure.exit_code, failed=True)
+
+
+def _shows_no_failure(log: Reading, hits: Sequence[Hit]) -> bool:
+    """Say whether a text ends well, or has nothing in it that is more than a warning."""
+    if log.succeeded:
+        return True
+    loud = any(kind in (Kind.FINAL, Kind.EXCEPTION, Kind.ERROR) for kind in log.kinds)
+    told = any(hit.at is None or log.kinds[hit.at] is Kind.PLAIN for hit in hits)
+    return not loud and not told
+
+
+def _number(log: _Log, at: int | None) -> int:
+    return 0 if at is None else log.reading.lines[at].number
+
+
+def _evidence(log: _Log, best: Hit, frame: Frame | None) -> tuple[Line, ...]:
+    """Return the lines that prove it, the best first, then the user's own line."""
+    if best.at is None:
+        final = [log.reading.final] if log.reading.final is not None else []
+        return tuple(([log.said] if log.said else []) + list(_cited(log, final)))
+    own = [frame.at] if frame is not None else []
+    return _cited(log, [*best.proof[:4], *own])
+
+
+def _cited(log: _Log, indices: Sequence[int]) -> tuple[Line, ...]:
+    return tuple(dict.fromkeys(log.cite(at) for at in indices))
+
+
+def _identity(log: Reading, at: int | None, parameters: dict[str, str]) -> Identity | None:
+    if at is None:
+        return None
+    near = " ".join(text.clean[:1000] for text in log.lines[at : at + 4])
+    return identity.identify(log.lines[at].clean[:4000], near, parameters)
+
+
+def _place(frame: Frame | None) -> Location | None:
+    if frame is None:
+        return None
+    code = frame.location.code
+    return frame.location.model_copy(update={"code": _masked(code) if code else None})
+
+
+def _filled(template: str, parameters: dict[str, str]) -> str:
+    """Return a sentence with its parameters; an absent one is called by its name."""
+    return _SLOT.sub(lambda slot: parameters.get(slot[1]) or f"the {slot[1]}", template)
+
+
+def _masked(text: str) -> str:
+    from agent.redaction import mask
+
+    return mask(text)

@@ -1,0 +1,259 @@
+"""A log becomes a diagnosis: every entry that is found is scored, the best one explains it.
+
+    score = level of the entry (a cause 60, a general fallback 30)
+          + kind of line it was found in (`structure.Kind`)
+          + how much of the line its pattern spells out (0 to 8)
+
+Rules kept here: specific beats general, the final exception beats a mention; confidence falls with
+the line's kind and with a rival of another category that is about as good; what scores less than
+`ENOUGH` proves nothing.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from agent.matrix import identity, patterns, structure
+from agent.matrix.entries import Entry
+from agent.matrix.structure import Kind, Reading
+
+ENOUGH = 40.0
+_LEVEL = {"cause": 60.0, "general": 30.0}
+_DOUBT = {
+    Kind.FINAL: 0.0,
+    Kind.EXCEPTION: 0.0,
+    Kind.ERROR: 0.02,
+    Kind.PLAIN: 0.06,
+    Kind.INFO: 0.12,
+    Kind.CODE: 0.4,
+    Kind.WARN: 0.35,
+    Kind.NOISE: 0.6,
+}
+_JOINED_LINES = 4000
+_LOUD = (
+    r"(?i)error|exception|traceback|fail|fatal|critical|severe|caused by|killed|denied|cannot|"
+    r"unable|abort|panic|refused|exceeded|not found|not supported"
+)
+_ABOVE, _BELOW = 60, 20
+
+
+class Hit(NamedTuple):
+    """An entry that was found, where, and what speaks for it."""
+
+    entry: Entry
+    at: int | None
+    """Index of the line; None where the platform's word or exit code says it."""
+    score: float
+    sure: float
+    parameters: dict[str, str]
+    proof: tuple[int, ...]
+    """Indices of the lines that prove it."""
+    why: str
+
+
+class Found(NamedTuple):
+    """What the matching found in a log."""
+
+    hits: list[Hit]
+    """The best hit of each entry, best first; those overruled are left out."""
+    refused: list[tuple[Entry, str]]
+    """Entries that nearly fitted, and why they did not."""
+
+
+class Pattern(NamedTuple):
+    """One pattern of one entry."""
+
+    entry: Entry
+    text: str
+
+
+class Matcher:
+    """All patterns of a matrix as one automaton, and how hits are judged."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self._entries = tuple(entries)
+        self._patterns = [Pattern(entry, text) for entry in self._entries for text in entry.match]
+        self._set = patterns.PatternSet([pattern.text for pattern in self._patterns])
+
+    def is_interesting(self, line: bytes) -> bool:
+        """Say whether a line of a long text is worth keeping."""
+        return patterns.found(_LOUD, line[:400]) or bool(self._set.match(line))
+
+    def find(
+        self,
+        reading: Reading,
+        *,
+        code: str = "",
+        exit_code: int | None = None,
+        platform: str | None = None,
+    ) -> Found:
+        """Return every entry that explains the reading, best first.
+
+        Entries of another platform than `platform` are left out, where that is one that runs jobs.
+        """
+        best: dict[str, Hit] = {}
+        refused: dict[str, tuple[Entry, str]] = {}
+        foreign = {e.id for e in self._entries if _is_foreign(e, platform)}
+        for pattern, at, text in self._matches(reading):
+            if pattern.entry.id in foreign:
+                continue
+            hit, reason = self._judge(reading, pattern, at, text)
+            if hit is None:
+                refused.setdefault(pattern.entry.id, (pattern.entry, reason))
+            elif hit.entry.id not in best or hit.score > best[hit.entry.id].score:
+                best[hit.entry.id] = hit
+        for hit in self._by_code(code, exit_code):
+            if hit.entry.id not in best or hit.score > best[hit.entry.id].score:
+                best[hit.entry.id] = hit
+        overruled = {o for hit in best.values() if hit.score >= ENOUGH for o in hit.entry.over}
+        hits = [hit for hit in best.values() if hit.entry.id not in overruled]
+        hits.sort(key=lambda hit: (-hit.score, hit.at if hit.at is not None else -1))
+        return Found(hits, [pair for key, pair in refused.items() if key not in best])
+
+    def _matches(self, reading: Reading) -> Iterator[tuple[Pattern, int, bytes]]:
+        """Yield what is found in single lines, then what only lines joined together show."""
+        lines = [patterns.encoded(text.clean) for text in reading.lines]
+        single: list[set[int]] = []
+        for at, line in enumerate(lines):
+            found = set(self._set.match(line)) if line else set()
+            single.append(found)
+            for index in found:
+                yield self._patterns[index], at, line
+        if len(lines) > _JOINED_LINES:
+            return
+        for at in range(len(lines) - 1):
+            more = 0
+            while more < 3 and at + more + 1 < len(lines) and reading.continues[at + more + 1]:
+                more += 1
+            if not more or not lines[at]:
+                continue
+            parts = [lines[at], *(line.strip() for line in lines[at + 1 : at + more + 1])]
+            joined = b" ".join(parts)
+            known = set().union(*single[at : at + more + 1])
+            for index in self._set.match(joined):
+                pattern = self._patterns[index]
+                if index in known:
+                    continue
+                start = patterns.span(pattern.text, joined)[0]
+                if start <= len(lines[at]):
+                    yield pattern, at, joined
+
+    def _judge(
+        self, reading: Reading, pattern: Pattern, at: int, text: bytes
+    ) -> tuple[Hit | None, str]:
+        entry, kind = pattern.entry, reading.kinds[at]
+        parameters = dict(patterns.groups(pattern.text, text) or {})
+        proof = [at]
+        for needed in entry.requires:
+            where = _near(reading, at, needed)
+            if where is None:
+                return None, f"nothing near it matches {needed!r}"
+            proof.append(where)
+            parameters = {**_groups(reading, where, needed), **parameters}
+        for barred in entry.unless:
+            where = _near(reading, at, barred)
+            if where is not None:
+                return None, f"line {reading.lines[where].number} matches {barred!r}"
+        for extra in entry.also:
+            where = _near(reading, at, extra)
+            if where is not None:
+                proof.append(where)
+                parameters = {**_groups(reading, where, extra), **parameters}
+        follows = reading.final is not None and 0 < at - reading.final <= 6 and kind is Kind.PLAIN
+        own = reading.lines[at].clean
+        joined = len(text) > len(patterns.encoded(own))
+        weight = min(patterns.spelled_out(pattern.text) / 4, 8.0)
+        score = _LEVEL[entry.level] + kind.weight + weight + (8 if follows else 0)
+        score -= 4 if joined else 0
+        if joined:
+            proof.append(min(at + 1, len(reading.lines) - 1))
+        sure = entry.sure - (0.02 if follows else _DOUBT[kind]) - (0.03 if joined else 0)
+        named = {key: identity.plain_name(value) for key, value in parameters.items()}
+        why = f"{entry.level} in {kind.words}, pattern weight {weight:.1f}"
+        return Hit(entry, at, score, max(sure, 0.05), named, _unique(proof), why), ""
+
+    def _by_code(self, code: str, exit_code: int | None) -> Iterator[Hit]:
+        for entry in self._entries:
+            if code and code in entry.codes:
+                said = f"the platform says {code}"
+                score = 96.0 if entry.level == "cause" else 42.0
+                yield Hit(entry, None, score, entry.sure, {}, (), said)
+            if exit_code is not None and exit_code in entry.exit_codes:
+                score = 84.0 if entry.level == "cause" else 50.0
+                yield Hit(entry, None, score, entry.sure, {}, (), f"exit code {exit_code}")
+
+
+def confidence(hits: Sequence[Hit], reading: Reading) -> float:
+    """Return how sure the first hit is, lower where another category is about as good."""
+    best = hits[0]
+    sure = best.sure
+    rivals = [hit for hit in hits[1:] if hit.entry.category != best.entry.category]
+    if rivals and best.score - rivals[0].score < 4:
+        sure -= 0.2
+    elif rivals and best.score - rivals[0].score < 10 and best.entry.level == "cause":
+        sure -= 0.05
+    if best.at is not None and reading.final not in (None, best.at):
+        explained = any(hit.at == reading.final for hit in hits)
+        far = abs(best.at - (reading.final or 0)) > 6
+        sure -= 0.08 if not explained and far else 0.0
+    return round(min(max(sure, 0.05), 0.99), 2)
+
+
+def _is_foreign(entry: Entry, platform: str | None) -> bool:
+    known = platform in ("local", "databricks", "aidp")
+    return known and "any" not in entry.platforms and platform not in entry.platforms
+
+
+def _near(reading: Reading, at: int, pattern: str) -> int | None:
+    """Return the index of the line near `at` that matches, the nearest one, else None."""
+    low, high = max(at - _ABOVE, 0), min(at + _BELOW + 1, len(reading.lines))
+    for index in sorted(range(low, high), key=lambda i: (abs(i - at), i)):
+        if patterns.found(pattern, patterns.encoded(reading.lines[index].clean)):
+            return index
+    return None
+
+
+def _groups(reading: Reading, at: int, pattern: str) -> dict[str, str]:
+    return patterns.groups(pattern, patterns.encoded(reading.lines[at].clean)) or {}
+
+
+def _unique(items: Sequence[int]) -> tuple[int, ...]:
+    return tuple(dict.fromkeys(items))
+
+
+def nearest(entries: Iterable[Entry], found: Found, line: str) -> tuple[str, ...]:
+    """Return up to three entries that come closest, each with why it did not fit."""
+    said = [f"{hit.entry.id}: found, but only in {hit.why.split(' in ')[-1]}" for hit in found.hits]
+    said += [f"{entry.id}: its words are there, but {reason}" for entry, reason in found.refused]
+    if len(said) < 3 and line:
+        words = _words(line)
+        ranked = sorted(entries, key=lambda e: -_likeness(words, e))
+        for entry in ranked[: 3 - len(said)]:
+            shared = sorted(words & _words(" ".join((entry.title, *entry.examples))), key=len)
+            if shared:
+                said.append(
+                    f"{entry.id}: shares {', '.join(shared[-4:])}, but no pattern of it matches"
+                )
+    return tuple(said[:3])
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"[A-Za-z]{4,}", text[:2000].lower()))
+
+
+def _likeness(words: set[str], entry: Entry) -> float:
+    own = _words(" ".join((entry.title, *entry.examples)))
+    return len(words & own) / (len(words | own) or 1)
+
+
+def worth_reading(reading: Reading) -> tuple[int, ...]:
+    """Return the indices of the lines a person should read first, at most six, in order."""
+    wanted: list[int] = []
+    if reading.final is not None:
+        frame = structure.own_frame(reading, reading.final)
+        wanted += [reading.final] + ([frame.at] if frame else [])
+    loud = [i for i, kind in enumerate(reading.kinds) if kind in (Kind.EXCEPTION, Kind.ERROR)]
+    wanted += loud[:2] + loud[-2:]
+    if not wanted:
+        wanted = [i for i, text in enumerate(reading.lines) if text.clean][-3:]
+    return tuple(sorted(dict.fromkeys(wanted))[:6])

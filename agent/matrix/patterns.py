@@ -1,0 +1,155 @@
+"""Patterns in linear time: the one place that knows google-re2.
+
+Rules kept here: text is matched as Latin-1 bytes, so that invalid UTF-8 costs nothing and no
+pattern can be thrown off by it; patterns are therefore plain ASCII. All patterns of a matrix are
+matched together: a line is read once however many entries there are.
+Source: https://github.com/google/re2/wiki/Syntax
+"""
+
+import functools
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from agent.errors import MatrixError
+
+_MEMORY = 8 << 20
+"""Upper bound for one automaton's cache, bytes; it is filled only as far as texts need it."""
+
+_QUANTIFIER = re.compile(r"(?:[*+?]|\{(\d*)(?:,\d*)?\})\??")
+_OPENING = re.compile(r"\(\?(?:P<\w+>|[a-z]*:|[a-z]+(?=\)))|\(")
+_CHARACTERS = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]")
+
+
+def _options() -> Any:
+    import re2  # type: ignore[import-untyped]  # google-re2 ships no stubs
+
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    options.max_mem = _MEMORY
+    options.log_errors = False
+    return options
+
+
+@functools.lru_cache(maxsize=4096)
+def _compiled(pattern: str) -> Any:
+    import re2
+
+    problem = refusal(pattern)
+    if problem:
+        raise MatrixError(f"pattern {pattern!r}: {problem}")
+    return re2.compile(pattern.encode(), _options())
+
+
+def refusal(pattern: str) -> str | None:
+    """Return why a pattern cannot be used, or None where it can."""
+    import re2
+
+    if not pattern.isascii():
+        return "only ASCII is matched; write other characters as ."
+    try:
+        re2.compile(pattern.encode(), _options())
+    except re2.error as error:
+        said = error.args[0] if error.args else error
+        text = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+        return f"not a linear-time (google-re2) pattern: {text}"
+    return None
+
+
+def encoded(text: str) -> bytes:
+    """Return the bytes that patterns are matched against."""
+    return text.encode("utf-8", "replace")
+
+
+def groups(pattern: str, text: bytes) -> dict[str, str] | None:
+    """Return the named groups of the first match (without absent ones), None where none matches."""
+    match = _compiled(pattern).search(text)
+    if match is None:
+        return None
+    return {
+        name: value.decode("utf-8", "replace")
+        for name, value in match.groupdict().items()
+        if value is not None
+    }
+
+
+def span(pattern: str, text: bytes) -> tuple[int, int]:
+    """Return where the first match starts and ends, in bytes; (0, 0) where none matches."""
+    match = _compiled(pattern).search(text)
+    return (0, 0) if match is None else (int(match.start()), int(match.end()))
+
+
+def found(pattern: str, text: bytes) -> bool:
+    """Say whether a pattern is found in a text."""
+    return _compiled(pattern).search(text) is not None
+
+
+class PatternSet:
+    """Many patterns, matched together in one pass over a text.
+
+    A small automaton looks for the literal pieces that patterns cannot do without; only patterns
+    whose pieces are there are run. One automaton of all whole patterns was 80 times slower: their
+    bounded gaps (`.{0,80}`) multiply its states.
+    Source: https://github.com/google/re2/blob/main/re2/filtered_re2.h
+    """
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        import re2
+
+        self._filter = re2.Filter()
+        options = _options()
+        for pattern in patterns:
+            try:
+                self._filter.Add(pattern.encode("ascii"), options)
+            except (re2.error, UnicodeEncodeError) as error:
+                raise MatrixError(f"pattern {pattern!r}: {refusal(pattern)}") from error
+        self._empty = not patterns
+        if patterns:
+            self._filter.Compile()
+
+    def match(self, text: bytes) -> Sequence[int]:
+        """Return the indices of the patterns found in `text`, in order."""
+        if self._empty or not text:
+            return ()
+        indices: Sequence[int] = self._filter.Match(text) or ()
+        return sorted(indices)
+
+
+@functools.lru_cache(maxsize=4096)
+def spelled_out(pattern: str) -> int:
+    """Return how many characters every text that matches must have literally."""
+    count, at = _alternatives(pattern, 0)
+    return count if at >= len(pattern) else 0
+
+
+def _alternatives(pattern: str, at: int) -> tuple[int, int]:
+    """Return the literals of the poorest alternative from `at` on, and where the group ends."""
+    fewest, here = None, 0
+    while at < len(pattern) and pattern[at] != ")":
+        if pattern[at] == "|":
+            fewest = here if fewest is None else min(fewest, here)
+            here, at = 0, at + 1
+            continue
+        count, at = _atom(pattern, at)
+        repeat = _QUANTIFIER.match(pattern, at)
+        if repeat:
+            at = repeat.end()
+            least = repeat[1] or ("1" if repeat[0][0] == "+" else "0")
+            count *= min(int(least), 1)
+        here += count
+    return (here if fewest is None else min(fewest, here)), at
+
+
+def _atom(pattern: str, at: int) -> tuple[int, int]:
+    """Return the literals of one atom, and where it ends."""
+    char = pattern[at]
+    if char == "(":
+        opening = _OPENING.match(pattern, at)
+        inner, end = _alternatives(pattern, opening.end() if opening else at + 1)
+        return inner, end + 1
+    if char == "[":
+        closing = _CHARACTERS.match(pattern, at)
+        return 0, closing.end() if closing else at + 1
+    if char == "\\":
+        return int(not pattern[at + 1 : at + 2].isalnum()), at + 2
+    return int(char not in ".^$"), at + 1

@@ -1,0 +1,100 @@
+"""How logs word things: levels, exceptions, warnings, noise, consequences, success.
+
+Rules kept here: data, no logic; these run on lines of at most `CLIP` characters, and no two parts
+of a repetition can match the same text, so that no line takes long.
+"""
+
+import re
+
+CLIP = 4000
+"""Characters of a line that its kind is judged by."""
+
+QUIET = {"TRACE", "DEBUG", "INFO", "NOTICE"}
+WARNED = {"WARN", "WARNING"}
+LOUD = {"ERROR", "SEVERE", "FATAL", "CRITICAL"}
+
+LEVEL = re.compile(
+    r"""(?:^|[\s\[\]|:{}"'=(\-])"""
+    r"""(TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|SEVERE|FATAL|CRITICAL)"""
+    r"""(?=[\s\]:|,"')\-]|$)|["']?level(?:name)?["']?\s*[=:]\s*["']?(?P<low>[A-Za-z]+)"""
+)
+_SUFFIXES = (
+    "Error|Exception|Expired|Failure|Fault|Exit|Interrupt|Timeout|Abort|Violation|Undefined|"
+    "NotFound|Denied|NotDefined|Conflict"
+)
+_CLASS = rf"(?:[A-Za-z_$][\w$]*[.:]{{1,2}})*_?[A-Z][\w$]*(?:{_SUFFIXES})"
+EXCEPTION = re.compile(
+    r"^[|\s>+*]*(?:E\s{2,})?(?:Caused by:?\s+)?(?:Exception in thread \"[^\"]*\" )?"
+    r"(?:Error: |ERROR: |error: |Exception: |Fatal error: |: )?"
+    rf"(?P<class>{_CLASS}\d*)(?=$|[:\s(]\s?|[.]$)"
+)
+BRACKETED = re.compile(r"^\s*(?:Error: |: |Caused by: )?\[[A-Z][A-Z0-9]+(?:[_.][A-Z0-9]+)+\]")
+"""A condition in brackets at the start of a message."""
+RECORD = re.compile(
+    r"^\s*(?:\[?(?:\d{2,4}[-/.:]\d\d|[A-Z][a-z]{2} \d)|Traceback|Caused by|at |File |-{4,}|"
+    r"During handling|The above|[>$#] |\+-|\|)"
+)
+"""The start of a record of its own."""
+DIRECT = "The above exception was the direct cause of the following exception"
+ERRORISH = re.compile(
+    r"(?i)^[^a-z]{0,80}(?:[a-z_.-]{1,40}: ){0,3}(?:error|fatal|failed|failure|exception|panic|"
+    r"abort(?:ed)?|runtime error|database error|compilation error|parsing error|cannot|could not|"
+    r"unable to|invalid)\b|\b(?:ORA|TNS|DPY|DPI|PLS|SP2)-\d{4,5}\b|\berror[: ]|exception: |"
+    r": cannot |\bfailed (?:to|with|because|due)\b|core dumped|\bkilled\b|\bSQLSTATE\b|\bFAILED\b|"
+    r"\b(?:insufficient|denied|refused|exceeded|exhausted|unavailable|unauthorized|forbidden)\b|"
+    r"(?:does not|doesn't|do not) (?:exist|have|match|support)|"
+    r"\bnot (?:found|supported|allowed|defined)\b"
+)
+PLAIN_ERROR = re.compile(r"(?:\S{0,40} )?(?:Error|ERROR|Fatal|FATAL|error): ")
+CODE = re.compile(
+    r'^\s*(?:at [\w.$/<>@-]+\(|File "|File <|File /|File ~|\.\.\. \d+ (?:more|common)|'
+    r"-+> ?\d+ |\d+ +(?:<source line>|\S)|raise [\w.]+[(]?|~*\^+~*$)|"
+    r"^\s{4,}(?:raise|return|self\.|def |assert |if |for |with |import |from )"
+)
+RETRIED = re.compile(
+    r"(?i)\b(?:retrying|will retry|will be retried|trying again|attempting port|"
+    r"retry(?:ing)? (?:in|after|attempt)|attempt \d+ (?:of|/) ?\d+ failed|up_for_retry|"
+    r"backing off|falling back|ignoring|ignored|skipping|continuing (?:without|anyway)|"
+    r"using (?:the )?(?:builtin|default)|deprecat\w*|recovered|non-fatal)\b|"
+    r"(?:^|[\s:])[A-Z]\w{0,60}Warning: "
+)
+GAVE_UP = re.compile(
+    r"(?i)max(?:imum)? (?:number of )?retries|retries (?:exceeded|exhausted)|giving up|gave up"
+)
+NOISE = re.compile(
+    r"(?i)native-hadoop library|ShutdownHookManager|Exception while deleting Spark temp dir|"
+    r"Executor decommission(?:ed)? finished|decommission.{0,200}(?:scale.?down|spark scale)|"
+    r"StacklessClosedChannelException|TransportRequestHandler: Error sending result|"
+    r"Failed to get database global_temp|deletecollection|"
+    r"log4j:WARN|SLF4J:|illegal reflective access|because of (?:a YARN event|preemption)|"
+    r"could not bind on port \d+\. Attempting|(?<![\d.:])\b0 (?:errors?|failed|failures)\b|"
+    r"error(?:s|_count)?[=:] ?0\b|no errors?\b|Broken pipe.{0,80}(?:closing|client)|"
+    r"AsyncEventQueue.{0,80}Dropp|Driver commanded a shutdown"
+)
+CONSEQUENCE = re.compile(
+    r"(?i)upstream[_ ](?:task[s]?[_ ])?(?:has |have )?(?:failed|skipped)|"
+    r"Marking task as (?:FAILED|UP_FOR)|Marking (?:DagRun|run) .{0,200}failed|"
+    r"Task exited with return code|workload failed, see run output|Driver stacktrace:?$|"
+    r"in state upstream_failed|^\s*(?:Skipping|SKIP)\b|Completed with \d+ error|"
+    r"Job \d+ failed: |ExitCode: \d+$|Script '.{0,200}' returned with non-zero|"
+    r"The task (?:has )?failed because (?:of )?(?:an )?upstream"
+)
+SUCCESS = re.compile(
+    r"(?i)TERMINATED SUCCESS|Marking task as SUCCESS|return code 0\b|"
+    r"exit(?:ed with)?[ _]code:? 0\b|final(?: app)? ?status:? SUCCEEDED|Completed successfully|"
+    r"Deployment complete!|BUILD SUCCESS|PASS=\d+ WARN=\d+ ERROR=0|\bfinished successfully|"
+    r"successfully (?:completed|finished)|state[\"']?[:=] ?[\"']?SUCCE|"
+    r"\"status\": ?\"(?:SUCCESS|SUCCEEDED|ok)\"|run succeeded|Job (?:has )?succeeded|"
+    r"\bSUCCESS$|all checks passed|execution_status[=:] ?SUCCESS|"
+    r"(?:job|run|task|pipeline|update) .{0,60}(?:completed|succeeded)\.?$"
+)
+WRAPPER = re.compile(
+    r"Py4JJavaError|Job aborted|stage failure|Workload failed|CellExecutionError|"
+    r"PapermillExecutionError|STREAM_FAILED|StreamingQueryException|ExecutionException:|"
+    r"InvocationTargetException|UndeclaredThrowable|CompletionException|"
+    r"thrown from the Python worker|CalledProcessError|Bash command failed|DagRun|"
+    r"Failed to execute job|An error occurred while calling|FileWriteFormat|"
+    r"Task failed while writing rows|TASK_WRITE_FAILED|FAILED_READ_FILE|SystemExit|"
+    r"BatchUpdateException|NotebookExecutionException|WorkflowException|"
+    r"Error while executing notebook"
+)

@@ -1,0 +1,99 @@
+"""What a person does next: the exact commands, and what they must know before they type them."""
+
+import shlex
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from agent.report.story import Delivery, Iteration, Step
+from agent.verdicts import Verdict
+
+
+class Names(NamedTuple):
+    """What commands are made of."""
+
+    case: str
+    playbook: str
+    """As the user would type it: a path."""
+    options: str = ""
+    """Options that every command needs to find the case, such as `--state DIR`."""
+
+
+def steps(
+    names: Names,
+    verdict: Verdict | None,
+    iterations: Sequence[Iteration],
+    delivered: Delivery | None,
+    *,
+    undone: bool,
+    ended: bool = True,
+) -> tuple[Step, ...]:
+    """Return the commands that make sense now; the first is the one to continue with."""
+    match verdict:
+        case "waiting":
+            return _waiting(names, iterations)
+        case "refused" if not ended:
+            return (
+                Step(command=_command(names, "resume", names.case), why="carry on, once allowed"),
+                Step(command=_command(names, "show", names.case), why="see where it is"),
+            )
+        case "healed" | "healthy":
+            return () if undone else _good(names, delivered)
+        case None | "unauthorized" | "unreachable" | "interrupted":
+            return (
+                Step(command=_command(names, "resume", names.case), why="carry on"),
+                Step(command=_command(names, "show", names.case), why="see where it is"),
+            )
+        case "held":
+            return (
+                Step(command=_command(names, "show", names.case), why="see where it is"),
+                Step(command=_heal(names), why="start anew, once nobody else is at work"),
+            )
+        case "rejected" | "expired":
+            return (Step(command=_heal(names), why="start anew and get a proposal again"),)
+        case _:
+            return (
+                Step(command=_heal(names), why="start anew, once the cause is mended"),
+                Step(command=_command(names, "show", names.case), why="see this case again"),
+            )
+
+
+def _waiting(names: Names, iterations: Sequence[Iteration]) -> tuple[Step, ...]:
+    patch = next(i.patch.id for i in reversed(iterations) if i.patch is not None)
+    reject = f'{_command(names, "reject", names.case, patch)} --reason "..."'
+    return (
+        Step(command=_command(names, "approve", names.case, patch), why="let it be deployed"),
+        Step(command=reject, why="end the case"),
+        Step(command=_command(names, "show", names.case), why="see the patch and the evidence"),
+        Step(command=_command(names, "resume", names.case), why="carry on once it is decided"),
+    )
+
+
+def _good(names: Names, delivered: Delivery | None) -> tuple[Step, ...]:
+    if delivered is None or delivered.how == "nothing":
+        return ()
+    undo = Step(command=_command(names, "undo", names.case), why="take the fix back")
+    if not delivered.command:
+        return (undo,)
+    return (Step(command=delivered.command, why="take the fix over"), undo)
+
+
+def notes(verdict: Verdict | None, *, ended_badly: bool, runs: int) -> tuple[str, ...]:
+    """Return what a person must know beside the verdict."""
+    found = []
+    if ended_badly and runs:
+        found.append(
+            "Data that the job's runs wrote is not undone: look at its tables and files before it"
+            " runs again."
+        )
+    if verdict == "expired":
+        found.append("Expired is not rejected: nobody said no, nobody said yes.")
+    return tuple(found)
+
+
+def _heal(names: Names) -> str:
+    return _command(names, "heal", names.playbook)
+
+
+def _command(names: Names, *parts: str) -> str:
+    command = " ".join(("runmend", *(shlex.quote(p) for p in parts)))
+    return f"{command} {names.options}" if names.options else command

@@ -1,0 +1,329 @@
+"""Drive a case: one function per state, each does one thing and returns what happened.
+
+1. A step returns an event (it happened), a `Wait` (not yet) or a `Pause` (a person must act).
+2. What changes a platform is asked for in two events: `Requested(key)` is in the journal first, and
+   that key is sent until the outcome is known. A crash in between asks again with the same key.
+3. The journal is the only memory. Whoever loads the case goes on where it stands.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import NamedTuple
+from uuid import uuid4
+
+from agent import proof, remedy
+from agent.errors import Held, Refused, Unauthorized, Unavailable
+from agent.events import (
+    AnyEvent,
+    Approved,
+    Cancelled,
+    Checked,
+    Delivered,
+    Deployed,
+    Diagnosed,
+    Escalated,
+    Expired,
+    Failed,
+    Finished,
+    Rejected,
+    Requested,
+    Started,
+)
+from agent.machine import Case, Working
+from agent.records import Decision, Repair
+from agent.world import World
+
+UNAVAILABLE_S = 300.0
+"""How long "not now" is waited out before the driver gives up for now, seconds."""
+_FIRST_POLL_S = 0.02
+_MAX_POLL_S = 1.0
+
+
+class Wait(NamedTuple):
+    """Nothing happened yet; look again after this."""
+
+    seconds: float
+    why: str = ""
+    """Empty for the pauses between polls."""
+
+
+class Pause(NamedTuple):
+    """The driver stops here and the case stays as it is; `verdict` is why."""
+
+    verdict: str
+    message: str
+
+
+Outcome = AnyEvent | Wait | Pause
+Step = Callable[[Case, World], Outcome]
+
+
+def drive(case: Case, world: World) -> tuple[Case, Pause | None]:
+    """Carry a case on until it ends or a person must act; return it, and why it paused.
+
+    The caller holds the lock of the case's job.
+    """
+    unavailable_s = 0.0
+    polls = 0
+    while not case.ended:
+        try:
+            outcome = _overdue(case, world) or STEPS[case.state](case, world)  # type: ignore[index]  # not ended = working
+        except Unavailable as error:
+            wait_s = min(error.retry_after_s or 2.0 + unavailable_s / 2, 60.0)
+            unavailable_s += wait_s
+            if unavailable_s > UNAVAILABLE_S:
+                return case, Pause("unreachable", str(error))
+            outcome = Wait(wait_s, str(error))
+        except Unauthorized as error:
+            return case, Pause("unauthorized", str(error))
+        except Refused as error:
+            return case, Pause("refused", str(error))
+        else:
+            unavailable_s = 0.0
+        match outcome:
+            case Pause():
+                return case, outcome
+            case Wait():
+                polls = polls + 1 if case.state == "poll" else 0
+                _wait(case, world, outcome, polls)
+            case _:
+                polls = 0
+                case = _record(case, world, outcome)
+    return case, None
+
+
+def _wait(case: Case, world: World, wait: Wait, polls: int) -> None:
+    if wait.why:
+        world.audience.waiting(case, wait.why)
+        world.sleep(wait.seconds)
+        return
+    poll = case.loaded.playbook.poll
+    first = poll.first if poll.first is not None else _FIRST_POLL_S
+    longest = poll.max if poll.max is not None else max(_MAX_POLL_S, first)
+    # The growth is bounded by hand: a float to a large power overflows.
+    world.sleep(min(first * 1.25 ** min(polls - 1, 60), longest) * world.jitter())
+
+
+def _record(case: Case, world: World, event: AnyEvent) -> Case:
+    """Append, or see what somebody else made of the case meanwhile."""
+    try:
+        after = world.journal.append(case, event)
+    except Held:
+        moved = world.journal.load(case.id)
+        if moved.ended and isinstance(event, Started):
+            world.platform.cancel(uuid4().hex, event.run.run)
+        if moved.length == case.length:
+            raise
+        return moved
+    world.audience.recorded(case, event, after)
+    return after
+
+
+def _overdue(case: Case, world: World) -> Outcome | None:
+    """End a case whose wall clock is spent, before it begins anything new."""
+    if case.state not in ("create", "run", "fix", "redeploy") or case.requested is not None:
+        return None
+    limit = case.loaded.playbook.limits.wall_clock
+    spent = (world.now() - case.opened_at).total_seconds() - case.waited_s
+    if spent <= limit:
+        return None
+    reason = f"the case has taken {spent:.0f} s of its {limit:.0f} s (limits.wall_clock)"
+    return Escalated(at=world.now(), verdict="exhausted", reason=reason)
+
+
+def create(case: Case, world: World) -> Outcome:
+    """Deploy the source as it is."""
+    return _deploy(case, world)
+
+
+def redeploy(case: Case, world: World) -> Outcome:
+    """Deploy with the approved patches; a plain rerun keeps what is deployed."""
+    from agent import workspace
+
+    if case.proposal is not None and not case.proposal.patch.edits:
+        if case.deployment is None or case.tree is None:
+            return _deploy(case, world)
+        return Deployed(at=world.now(), key=case.tree, deployment=case.deployment)
+    if (why := workspace.drifted(case.loaded.source, case.edits)) is not None:
+        return Escalated(at=world.now(), verdict="held", reason=why)
+    return _deploy(case, world)
+
+
+def _deploy(case: Case, world: World) -> Outcome:
+    from agent import workspace
+
+    world.may_change()
+    if case.requested is None:
+        if case.iterations == 0 and (missing := proof.missing(case, world)):
+            return Failed(at=world.now(), failures=missing)
+        return Requested(at=world.now(), key=uuid4().hex, action="deploy")
+    key = case.requested.key
+    tree = world.build(case, key)
+    if case.rerun and case.tree is not None:
+        workspace.carry(world.tree(case), tree)
+    made = world.platform.deploy(key, tree, case.deployment)
+    if isinstance(made, tuple):
+        return Failed(at=world.now(), failures=made)
+    world.keep_tree(key, tree)
+    return Deployed(at=world.now(), key=key, deployment=made)
+
+
+def run(case: Case, world: World) -> Outcome:
+    """Start the job, or what must run again of it."""
+    if case.due_at is not None and (left := (case.due_at - world.now()).total_seconds()) > 0:
+        return Wait(min(left, 30.0), f"running again in {left:.0f} s")
+    world.may_change()
+    if case.requested is None:
+        return Requested(at=world.now(), key=uuid4().hex, action="start")
+    if case.deployment is None:
+        raise Held(f"case {case.id} has nothing deployed to run")
+    repair = Repair(run=case.run.run, tasks=case.rerun) if case.run and case.rerun else None
+    key = case.requested.key
+    started = world.platform.start(key, case.deployment, world.tree(case), repair)
+    if isinstance(started, tuple):
+        return Failed(at=world.now(), failures=started)
+    return Started(at=world.now(), run=started)
+
+
+def poll(case: Case, world: World) -> Outcome:
+    """Look at the run once; end it at the deadline."""
+    if case.run is None:
+        raise Held(f"case {case.id} polls, but nothing was started")
+    if case.requested is not None and case.requested.by:
+        return _cancelled(case, world, case.requested)
+    status = world.platform.poll([case.run.run])[0]
+    world.audience.progress(case, status)
+    if status.state == "succeeded":
+        return Finished(at=world.now(), status=status)
+    if status.state != "running":
+        failures = world.platform.failures(status, world.tree(case))
+        return Failed(at=world.now(), failures=failures, status=status)
+    deadline = case.loaded.playbook.poll.deadline
+    begun = case.started_at or case.opened_at
+    if case.requested is None and world.now() <= begun + timedelta(seconds=deadline):
+        return Wait(0.0)
+    if case.requested is None:
+        return Requested(at=world.now(), key=uuid4().hex, action="cancel")
+    world.platform.cancel(case.requested.key, case.run.run)
+    reason = f"the run had not ended after {deadline:.0f} s (poll.deadline) and was stopped"
+    return Escalated(at=world.now(), verdict="exhausted", reason=reason)
+
+
+def verify(case: Case, world: World) -> Outcome:
+    """Look whether the run did what the playbook expects, then hand the proved fix over."""
+    from agent import workspace
+
+    if case.status is None:
+        raise Held(f"case {case.id} verifies, but no run has ended")
+    if not case.checks:
+        checks = proof.checks(case, world, case.status)
+        failures = proof.failures(case, world, case.status, checks)
+        if failures:
+            return Failed(at=world.now(), failures=failures, status=case.status, checks=checks)
+        return Checked(at=world.now(), checks=checks)
+    if not case.edits:
+        return Delivered(at=world.now(), how="nothing")
+    if case.requested is None:
+        return Requested(at=world.now(), key=uuid4().hex, action="deliver")
+    world.may_change()
+    book = case.loaded.playbook
+    subject = f"Mend {book.name}" if case.proposal is None else case.proposal.patch.rationale
+    made = workspace.deliver(
+        book.deliver,
+        case.loaded.source,
+        case.edits,
+        folder=world.folder,
+        case_id=case.id,
+        message=f"{subject}\n\nProved by runmend case {case.id}.",
+        author="runmend",
+        base=workspace.originals(world.tree(case)),
+    )
+    return Delivered(at=world.now(), **made._asdict())
+
+
+def diagnose(case: Case, world: World) -> Outcome:
+    """Name the cause of each failure, or say that it is not determined."""
+    from agent import matrix
+
+    known = matrix.load(*([world.matrix] if world.matrix else []))
+    return Diagnosed(at=world.now(), diagnoses=tuple(known.diagnose(f) for f in case.failures))
+
+
+def fix(case: Case, world: World) -> Outcome:
+    """Propose what to try, or hand over."""
+    return remedy.choose(case, world)
+
+
+def approve(case: Case, world: World) -> Outcome:
+    """Let the rules decide, else ask, else wait for a person."""
+    from agent import approvals
+
+    if case.proposal is None:
+        raise Held(f"case {case.id} waits for a decision about nothing")
+    patch, at = case.proposal.patch, world.now()
+    if case.loaded.playbook.approve.mode == "suggest":
+        reason = "mode suggest proposes a patch and deploys nothing"
+        return Escalated(at=at, verdict="escalated", reason=reason)
+    ruling = approvals.decide(patch, case.loaded.playbook)
+    if ruling.then == "approve":
+        return Approved(at=at, decision=_decision("approved", case, world, ruling.by, ruling.why))
+    if ruling.then == "reject":
+        return Rejected(at=at, decision=_decision("rejected", case, world, ruling.by, ruling.why))
+    if at > case.proposal.expires_at:
+        return Expired(at=at, decision=_decision("expired", case, world, "clock", "nobody decided"))
+    decided = world.audience.decide(case, world)
+    if decided is not None:
+        return decided
+    return Pause("waiting", ruling.why)
+
+
+def _decision(outcome: str, case: Case, world: World, by: str, why: str) -> Decision:
+    patch = case.proposal.patch.sha256() if case.proposal else ""
+    values = {"outcome": outcome, "patch": patch, "by": by, "at": world.now(), "reason": why}
+    return Decision.model_validate(values)
+
+
+STEPS: dict[Working, Step] = {
+    "create": create,
+    "run": run,
+    "poll": poll,
+    "verify": verify,
+    "diagnose": diagnose,
+    "fix": fix,
+    "approve": approve,
+    "redeploy": redeploy,
+}
+
+
+def cancel(case: Case, world: World, by: str, reason: str) -> Case:
+    """End a case for a person, also under a living driver; nothing of it runs when this returns.
+
+    That it is asked for is in the journal before the run is stopped: a driver that sees the run
+    end, or whoever resumes after a crash, then ends the case as cancelled and not as failed. Once
+    the end is written a driver can record nothing more, and stops what it has just started.
+    """
+    while not case.ended:
+        asked = case.requested
+        key = uuid4().hex
+        wanted = Requested(at=world.now(), key=key, action="cancel", by=by, reason=reason)
+        try:
+            if case.state == "poll" and not (asked is not None and asked.by):
+                case = world.journal.append(case, wanted)
+            event = _cancelled(case, world, wanted)
+            after = world.journal.append(case, event)
+        except Held:
+            case = world.journal.load(case.id)
+            continue
+        world.audience.recorded(case, event, after)
+        return after
+    return case
+
+
+def _cancelled(case: Case, world: World, asked: Requested) -> Cancelled:
+    """Stop what runs, or is just being started, and return the end of the case."""
+    running = case.run.run if case.run is not None and case.state == "poll" else None
+    if case.requested is not None and case.requested.action == "start":
+        running = case.requested.key
+    if running is not None:
+        world.platform.cancel(asked.key, running)
+    return Cancelled(at=world.now(), by=asked.by, reason=asked.reason)

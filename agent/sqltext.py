@@ -1,0 +1,146 @@
+"""What SQL names, and where: columns it reads, tables and files it makes or reads.
+
+The statements are parsed; where that fails nothing is found, because a guess by regular expressions
+would edit strings and comments.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from sqlglot import exp, parse
+from sqlglot.errors import SqlglotError
+
+
+class Span(NamedTuple):
+    """A name in the text: `text[start:end]`, quotes included."""
+
+    start: int
+    end: int
+
+
+class Mentions(NamedTuple):
+    """Where one text uses a column's name."""
+
+    outside: tuple[Span, ...] = ()
+    """As a column it reads."""
+    inside: tuple[Span, ...] = ()
+    """As a column it reads to make one of the same name: `sum(amount) as amount`."""
+    defines: bool = False
+    """True where the text makes a column of that name: what is read outside may be that one."""
+
+
+class Names(NamedTuple):
+    """What statements make and read, lower case; tables without quotes, files as written."""
+
+    makes: frozenset[str]
+    reads: frozenset[str]
+
+
+def statements(text: str, dialect: str) -> tuple[exp.Expr, ...] | None:
+    """Return the parsed statements; None where the text does not parse."""
+    try:
+        return tuple(s for s in parse(text, dialect=dialect) if s is not None)
+    except (SqlglotError, RecursionError):
+        return None
+
+
+def column(text: str, name: str, dialect: str) -> Mentions | None:
+    """Return where the SQL uses a column's name; None where it does not parse."""
+    parsed = statements(text, dialect)
+    if parsed is None:
+        return None
+    found = [i for s in parsed for i in s.find_all(exp.Identifier) if _same(i.name, name)]
+    defining = [i.parent for i in found if _defines(i) and i.parent is not None]
+    outside: set[Span] = set()
+    inside: set[Span] = set()
+    for identifier in found:
+        if not _reads(identifier) or _sorts(identifier, defining):
+            continue
+        span = _span(text, identifier)
+        if span is None:
+            return None
+        (inside if _inside(identifier, defining) else outside).add(span)
+    return Mentions(tuple(sorted(outside)), tuple(sorted(inside)), bool(defining))
+
+
+def names(text: str, dialect: str) -> Names:
+    """Return the tables and files that SQL makes and reads; nothing where it does not parse."""
+    makes: set[str] = set()
+    reads: set[str] = set()
+    for statement in statements(text, dialect) or ():
+        made = _made(statement)
+        makes |= {_table(t) for t in made} | set(_copied(statement))
+        local = {c.alias_or_name.lower() for c in statement.find_all(exp.CTE)}
+        for table in statement.find_all(exp.Table):
+            if not any(table is m for m in made) and _table(table) not in local:
+                reads.add(_table(table))
+        if not isinstance(statement, exp.Copy):
+            reads |= {n.name for n in statement.find_all(exp.Literal) if n.is_string}
+    return Names(frozenset(makes - {""}), frozenset(reads - {""}))
+
+
+def _made(statement: exp.Expr) -> tuple[exp.Table, ...]:
+    """Return the tables that a CREATE or INSERT is about."""
+    if isinstance(statement, exp.Insert) or (
+        isinstance(statement, exp.Create) and statement.args.get("kind") in ("TABLE", "VIEW")
+    ):
+        target = statement.this
+        target = target.this if isinstance(target, exp.Schema) else target
+        return (target,) if isinstance(target, exp.Table) else ()
+    return ()
+
+
+def _copied(statement: exp.Expr) -> Iterator[str]:
+    """Yield the file that a COPY ... TO writes."""
+    if isinstance(statement, exp.Copy) and not statement.args.get("kind"):
+        for file in statement.args.get("files") or ():
+            name = file.this if isinstance(file, exp.Table) else file
+            yield str(name.name)
+
+
+def _table(table: exp.Table) -> str:
+    return ".".join(part.name for part in table.parts).lower()
+
+
+def _same(one: str, two: str) -> bool:
+    return one.lower() == two.lower()
+
+
+def _span(text: str, identifier: exp.Identifier) -> Span | None:
+    start, end = identifier.meta.get("start"), identifier.meta.get("end")
+    if not isinstance(start, int) or not isinstance(end, int):
+        return None
+    return Span(start, end + 1) if identifier.name in text[start : end + 1] else None
+
+
+def _reads(identifier: exp.Identifier) -> bool:
+    parent = identifier.parent
+    if isinstance(parent, exp.Column):
+        return identifier.arg_key == "this"
+    if isinstance(parent, exp.Join):
+        return identifier.arg_key == "using"
+    return isinstance(parent, exp.Schema) and isinstance(parent.parent, exp.Insert)
+
+
+def _defines(identifier: exp.Identifier) -> bool:
+    parent = identifier.parent
+    if isinstance(parent, exp.TableAlias):
+        return identifier.arg_key == "columns"
+    return isinstance(parent, exp.Alias | exp.ColumnDef) and identifier.arg_key in ("alias", "this")
+
+
+def _inside(identifier: exp.Identifier, defining: list[exp.Expr]) -> bool:
+    """Say whether a name is read in the expression that is then given the same name."""
+    return any(parent is d for d in defining for parent in _above(identifier))
+
+
+def _sorts(identifier: exp.Identifier, defining: list[exp.Expr]) -> bool:
+    """Say whether a name stands in the ORDER BY of the SELECT that gives it: the new one."""
+    order = next((p for p in _above(identifier) if isinstance(p, exp.Order)), None)
+    return order is not None and any(d.parent is order.parent for d in defining)
+
+
+def _above(node: exp.Expr) -> Iterator[exp.Expr]:
+    while node.parent is not None:
+        node = node.parent
+        yield node
