@@ -19,7 +19,6 @@ from agent.records import Edit
 from agent.redaction import printable
 from agent.world import World, whoami
 
-
 _COLOURS = {"+": "good", "-": "bad", "@": "dim"}
 
 

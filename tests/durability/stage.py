@@ -36,7 +36,7 @@ import os, pathlib
 with open("data/starts.log", "a") as log:
     log.write(f"{pathlib.Path(__file__).stem} {os.environ['RUNMEND_RUN']}\\n")
 """
-FIRST = TOLD + 'pathlib.Path("data/out.csv").write_text("amount,day\\\\n1,2\\\\n3,4\\\\n")\n'
+FIRST = TOLD + 'pathlib.Path("data/out.csv").write_text("amount,day\\n1,2\\n3,4\\n")\n'
 SECOND = (
     TOLD
     + """\

@@ -1,0 +1,1 @@
+"""Services on loopback that speak the real wire formats, for rehearsals and tests."""
