@@ -23,7 +23,7 @@ lint: setup
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "runmend needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; name another: make PYTHON=python3.13")'
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install -q --disable-pip-version-check uv
-	@$(BIN)/uv pip install -q -p $(BIN)/python --compile-bytecode --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install -q -p $(BIN)/python --require-hashes -r requirements.lock
 	@$(BIN)/uv pip install -q -p $(BIN)/python --no-deps -e .
 	@touch $@
 

@@ -58,16 +58,20 @@ def _uncommented(part: str) -> str:
 def notebook(content: str, own: frozenset[str]) -> Reading:
     """Read an `.ipynb`; outputs and Markdown are not code."""
     try:
-        listed = json.loads(content)["cells"]
+        parsed = json.loads(content)
+        listed = parsed["cells"]
+        kernel = json.dumps(parsed.get("metadata", {}).get("kernelspec", {}).get("name"))
         code = [
             _Cell(number, 0, "".join(cell["source"]))
             for number, cell in enumerate(listed)
             if cell["cell_type"] == "code"
         ]
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         what = " ".join(content.split())
         return Reading((Found("unparsed", what, "is a notebook that cannot be read", again=True),))
-    return _read(code, own, named=True)
+    used = Found("config_change", kernel, f"runs on the kernel {kernel}")
+    usual = kernel in ("null", '"python3"')
+    return both((Reading(() if usual else (used,)), _read(code, own, named=True)))
 
 
 def _read(cells: list[_Cell], own: frozenset[str], *, named: bool) -> Reading:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from agent.effects.found import Found
 from agent.effects.harmless import words
-from agent.effects.names import Names
+from agent.effects.names import Names, shape
 
 _KIND = "check_weakened"
 _REPORTED = words("status failed failed_items errors successful total success error ok")
@@ -23,13 +23,13 @@ def guards(tree: ast.AST, names: Names) -> Iterator[Found]:
     for node in ast.walk(tree):
         match node:
             case ast.Assert() if not isinstance(node.test, ast.Constant):
-                yield _guard(f"assert {_shape(node.test)}", f"asserts {_said(node.test)}", node)
+                yield _guard(f"assert {shape(node.test)}", f"asserts {_said(node.test)}", node)
             case ast.Raise():
                 yield _guard("raise", "raises an error", node)
             case ast.If() if any(isinstance(n, ast.Raise) for n in node.body):
-                yield _guard(f"if {_shape(node.test)}", f"raises if {_said(node.test)}", node)
+                yield _guard(f"if {shape(node.test)}", f"raises if {_said(node.test)}", node)
             case ast.Call() if _checks(node):
-                yield _guard(f"call {_shape(node)}", f"checks {_said(node)}", node)
+                yield _guard(f"call {shape(node)}", f"checks {_said(node)}", node)
             case ast.FunctionDef() if node.name.startswith("test"):
                 yield _guard(f"def {node.name}", f"tests {node.name}", node)
             case ast.Call() if "sys.exit" in names.dotted(node.func) and _fails(node):
@@ -50,12 +50,27 @@ def weak(tree: ast.AST) -> Iterator[Found]:
             case (
                 ast.Call(func=ast.Name("exit" | "quit")) | ast.Call(func=ast.Attribute(attr="exit"))
             ):
-                if not _fails(node) and "notebook" not in ast.unparse(node.func):
+                if not _fails(node) or "notebook" in ast.unparse(node.func):
                     yield Found(_KIND, "good exit", "ends the program early", node.lineno)
             case ast.Assert(test=ast.Constant()):
                 yield Found(_KIND, "assert constant", "asserts what is always so", node.lineno)
+            case ast.If(test=ast.Constant()):
+                yield Found(_KIND, "if constant", "has a condition that never changes", node.lineno)
+            case _ if any(_unreachable(block) for block in _blocks(node)):
+                line = getattr(node, "lineno", 1)
+                yield Found(_KIND, "unreachable", "leaves code that is never run", line)
             case _:
                 pass
+
+
+def _blocks(node: ast.AST) -> list[list[ast.stmt]]:
+    fields = (getattr(node, name, None) for name in ("body", "orelse", "finalbody"))
+    return [block for block in fields if isinstance(block, list)]
+
+
+def _unreachable(block: list[ast.stmt]) -> bool:
+    ends = (ast.Return, ast.Raise, ast.Break, ast.Continue)
+    return any(isinstance(statement, ends) for statement in block[:-1])
 
 
 def _guard(what: str, says: str, node: ast.stmt | ast.expr) -> Found:
@@ -64,12 +79,6 @@ def _guard(what: str, says: str, node: ast.stmt | ast.expr) -> Found:
 
 def _said(node: ast.AST) -> str:
     return ast.unparse(node)[:60]
-
-
-def _shape(node: ast.AST) -> str:
-    from agent.effects.python import shape
-
-    return shape(node)
 
 
 def _checks(node: ast.Call) -> bool:

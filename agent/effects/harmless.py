@@ -86,14 +86,14 @@ writable write writeheader writelines writerow writerows xs year zeros zfill
 """Methods of strings, collections, pandas and Spark frames, files, loggers, models, cursors."""
 
 FUNCTIONS = words("""
-abs all any anext ascii bin bool bytearray bytes callable chr classmethod complex dict dir
-display divmod enumerate filter float format frozenset hash help hex id input int isinstance
-issubclass iter len list map max memoryview min next object oct ord pow print property range
-repr reversed round set setattr slice sorted staticmethod str sum super tuple type zip hasattr
-delattr BaseException Exception ValueError TypeError KeyError IndexError RuntimeError
-FileNotFoundError NotImplementedError AssertionError OSError IOError StopIteration
-ZeroDivisionError AttributeError LookupError ArithmeticError PermissionError TimeoutError
-ConnectionError SystemExit UserWarning DeprecationWarning displayHTML getArgument
+    abs all any anext ascii bin bool bytearray bytes callable chr classmethod complex dict dir
+    display divmod enumerate filter float format frozenset hash help hex id input int isinstance
+    issubclass iter len list map max memoryview min next object oct ord pow print property range
+    repr reversed round set slice sorted staticmethod str sum super tuple type zip hasattr
+    BaseException Exception ValueError TypeError KeyError IndexError RuntimeError
+    FileNotFoundError NotImplementedError AssertionError OSError IOError StopIteration
+    ZeroDivisionError AttributeError LookupError ArithmeticError PermissionError TimeoutError
+    ConnectionError SystemExit UserWarning DeprecationWarning displayHTML getArgument
     """)
 """Built-in functions, and those of a notebook."""
 
@@ -101,28 +101,43 @@ MODULES = words("""
     abc argparse array arrow ast asyncio attr attrs base64 binascii bisect bs4 cachetools
     calendar catboost chardet charset_normalizer click cmath collections concurrent contextlib
     copy csv dataclasses datetime dateutil dbutils.fs.head dbutils.fs.ls dbutils.jobs.taskValues
-    dbutils.library.restartPython dbutils.notebook.entry_point dbutils.secrets.get
-    dbutils.widgets decimal difflib dlt.expect dlt.expect_all dlt.expect_all_or_drop
-    dlt.expect_all_or_fail dlt.expect_or_drop dlt.expect_or_fail dlt.read dlt.table dlt.view
-    dotenv duckdb.connect duckdb.default_connection email.utils enum faker fnmatch fractions
-    functools fuzzywuzzy gc geopandas getpass glob great_expectations gzip.GzipFile hashlib
-    heapq hmac holidays html http.HTTPStatus humanize importlib.metadata importlib.resources
-    inspect io.BytesIO io.StringIO io.TextIOWrapper ipaddress itertools jinja2 json jsonschema
-    lightgbm locale logging loguru lxml math matplotlib mlflow.log_metric mlflow.log_param
-    mlflow.set_experiment mlflow.start_run more_itertools multiprocessing.cpu_count nbformat
-    networkx numbers numpy openpyxl operator orjson os.cpu_count os.curdir os.environ.get
-    os.fspath os.getcwd os.getenv os.getpid os.linesep os.listdir os.makedirs os.mkdir os.path
-    os.scandir os.sep os.stat os.walk packaging pandas pandera pathlib pendulum platform plotly
-    polars pprint prophet psutil pyarrow pycountry pydantic pyspark pytz queue random rapidfuzz
-    re requests.Session requests.adapters requests.exceptions rich scipy seaborn secrets shapely
-    shlex shutil.disk_usage shutil.get_terminal_size shutil.which signal simplejson sklearn
-    slugify spark.catalog.listTables spark.catalog.tableExists spark.conf.get
-    spark.createDataFrame spark.range spark.read spark.readStream spark.stop spark.table
-    sqlalchemy sqlglot sqlite3.Row sqlite3.connect statistics statsmodels string struct
-    structlog sys.argv sys.exc_info sys.exit sys.getsizeof sys.stderr sys.stdin sys.stdout
-    tabulate tempfile tenacity textwrap threading time timeit tomllib toolz tqdm traceback typer
-    types typing typing_extensions tzlocal ujson unicodedata unidecode unittest urllib.parse
-    uuid warnings.warn weakref xgboost xlrd xml xmltodict yaml.dump yaml.safe_dump
-    yaml.safe_load zipfile.ZipFile zlib zoneinfo
+    dbutils.library.restartPython dbutils.notebook.entry_point dbutils.notebook.exit
+    dbutils.secrets.get dbutils.widgets decimal difflib dlt.expect dlt.expect_all
+    dlt.expect_all_or_drop dlt.expect_all_or_fail dlt.expect_or_drop dlt.expect_or_fail dlt.read
+    dlt.table dlt.view dotenv email.utils enum faker fnmatch fractions functools fuzzywuzzy gc
+    geopandas getpass glob great_expectations gzip.GzipFile hashlib heapq hmac holidays html
+    http.HTTPStatus humanize importlib.metadata importlib.resources inspect io.BytesIO
+    io.StringIO io.TextIOWrapper ipaddress itertools jinja2 json jsonschema lightgbm locale
+    logging loguru lxml math matplotlib mlflow.log_metric mlflow.log_param mlflow.set_experiment
+    mlflow.start_run more_itertools multiprocessing.cpu_count nbformat networkx numbers numpy
+    openpyxl operator orjson os.cpu_count os.curdir os.environ.get os.fspath os.getcwd os.getenv
+    os.getpid os.linesep os.listdir os.makedirs os.mkdir os.path os.scandir os.sep os.stat
+    os.walk packaging pandas pandera pathlib pendulum platform plotly polars pprint prophet
+    psutil pyarrow pycountry pydantic pyspark pytz queue random rapidfuzz re requests.Session
+    requests.adapters requests.exceptions rich scipy seaborn secrets shapely shlex
+    shutil.disk_usage shutil.get_terminal_size shutil.which signal simplejson sklearn slugify
+    spark.catalog.listTables spark.catalog.tableExists spark.conf.get spark.createDataFrame
+    spark.range spark.read spark.readStream spark.sparkContext.appName
+    spark.sparkContext.parallelize spark.sql spark.stop spark.table spark.udf spark.version
+    sqlglot statistics statsmodels string struct structlog sys.argv sys.exc_info sys.exit
+    sys.getsizeof sys.stderr sys.stdin sys.stdout tabulate tempfile tenacity textwrap threading
+    time timeit tomllib toolz tqdm traceback typer types typing typing_extensions tzlocal ujson
+    unicodedata unidecode unittest urllib.parse uuid warnings.warn weakref xgboost xlrd xml
+    xmltodict yaml.dump yaml.safe_dump yaml.safe_load zipfile.ZipFile zlib zoneinfo
     """)
 """Modules, or single functions of them, whose calls are harmless unless `calls` says otherwise."""
+
+CONNECTIONS = words(
+    "sqlalchemy sqlite3 duckdb psycopg psycopg2 pymysql pyodbc oracledb snowflake trino"
+)
+"""Libraries whose connections run SQL, which is judged by itself; the rest is in `CONNECTED`."""
+CONNECTED = words(
+    """
+    connect cursor close commit rollback begin fetchone fetchall fetchmany fetchdf fetch_df df
+    arrow pl fetchnumpy fetch_arrow_table create_engine text dispose scalar scalars first all
+    one mappings inspect register unregister description rowcount row_factory Row keys tuples
+    read_csv read_parquet read_json values show columns shape create_function types MetaData
+    Integer String Float Date DateTime Error
+    """
+)
+"""Their methods that look, open or close."""

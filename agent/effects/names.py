@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 _DEEPEST = 12
 """Steps of looking a name up; deeper is taken as unknown."""
-_LONGEST = 2000
+_LONGEST = 300
 """Names looked up for one expression; more is taken as unknown."""
 _MOST = 16
 """Values one name may have; more are taken as unknown."""
@@ -24,13 +24,18 @@ class Names:
 
     def __init__(self, tree: ast.AST) -> None:
         self._given: dict[str, list[Given]] = {}
+        self._known: dict[str, frozenset[str]] = {}
         self._open: set[str] = set()
         self._steps = 0
+        self.modules: set[str] = set()
+        """What is imported, whole dotted names and their first parts."""
         self.defined: set[str] = set()
         """Functions, classes and parameters' names of this text."""
         for node in ast.walk(tree):
             for name, value in _bindings(node):
                 self._given.setdefault(name, []).append(value)
+                if isinstance(value, str):
+                    self.modules |= {value, value.partition(".")[0]}
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
                 self.defined.add(node.name)
 
@@ -68,6 +73,8 @@ class Names:
         return frozenset(f"{owner}.{attr}" for owner in owners for attr in known)
 
     def _named(self, name: str, depth: int) -> frozenset[str]:
+        if not self._open and name in self._known:
+            return self._known[name]
         values = self._given.get(name, ())
         self._steps += 1
         if name in self._open or self._steps > _LONGEST:
@@ -82,7 +89,10 @@ class Names:
         others = {dotted for dotted in found if not _same(dotted, name)}
         if name in self.defined or not others or None in values or len(values) > _MOST:
             others.add(name)
-        return frozenset(sorted(others)[:_MOST])
+        result = frozenset(sorted(others)[:_MOST])
+        if not self._open:
+            self._known[name] = result
+        return result
 
     def strings(self, node: ast.AST | None, depth: int = 0) -> tuple[str, ...] | None:
         """Return all the texts an expression may be, None where that cannot be told."""
@@ -244,3 +254,22 @@ def _targets(target: ast.AST | None, value: ast.expr | None) -> Iterator[tuple[s
             yield from _targets(target.value, None)
         case _:
             pass
+
+
+def shape(node: ast.AST) -> str:
+    """Return an expression without names and texts: numbers, operators and calls stay."""
+    tree = ast.parse(ast.unparse(node), mode="eval")
+    called = {n.func for n in ast.walk(tree) if isinstance(n, ast.Call)}
+
+    class _Plain(ast.NodeTransformer):
+        def visit_Constant(self, node: ast.Constant) -> ast.AST:
+            return ast.Name("_") if isinstance(node.value, str) else node
+
+        def visit_Name(self, _node: ast.Name) -> ast.AST:
+            return ast.Name("_")
+
+        def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+            self.generic_visit(node)
+            return node if node in called else ast.Name("_")
+
+    return ast.unparse(_Plain().visit(tree))

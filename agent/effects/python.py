@@ -12,7 +12,7 @@ from typing import NamedTuple
 from agent.effects import calls, files, harmless, network, sparkwrite, sql
 from agent.effects.found import Found, Reading, both, moved
 from agent.effects.guards import guards, weak
-from agent.effects.names import Names
+from agent.effects.names import Names, shape
 
 _HOLE = "unresolved_"
 
@@ -29,13 +29,34 @@ class _Text(NamedTuple):
 def read(text: str, own: frozenset[str] = frozenset()) -> Reading:
     """Read a text; `own` are top-level modules of the same tree, whose effects are read there."""
     try:
-        tree = ast.parse(text)
+        return _read(_with_attributes(ast.parse(text)), own)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None)
         what = " ".join(text.split())
         return Reading(
             (Found("unparsed", what, "is Python that cannot be read", line, again=True),)
         )
+
+
+def _with_attributes(tree: ast.Module) -> ast.Module:
+    """Write `getattr(x, "name")` as `x.name` wherever the name can be told."""
+    names = Names(tree)
+
+    class _Attributes(ast.NodeTransformer):
+        def visit_Call(self, node: ast.Call) -> ast.AST:
+            self.generic_visit(node)
+            if len(node.args) < 2 or names.dotted(node.func) != {"getattr"}:
+                return node
+            known = names.strings(node.args[1])
+            if known is None or len(known) != 1 or not known[0].isidentifier():
+                return node
+            return ast.copy_location(ast.Attribute(node.args[0], known[0], ast.Load()), node)
+
+    changed: ast.Module = _Attributes().visit(tree)
+    return changed
+
+
+def _read(tree: ast.Module, own: frozenset[str]) -> Reading:
     parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
     known = _Text(Names(tree), parents, own)
     readings: list[Reading] = []
@@ -49,32 +70,12 @@ def read(text: str, own: frozenset[str] = frozenset()) -> Reading:
                 readings.append(Reading(tuple(_import(node, known))))
             case ast.Subscript(ctx=ast.Load(), slice=ast.Compare() | ast.BoolOp() | ast.BinOp()):
                 readings.append(Reading(tuple(_mask(node))))
-            case ast.Assign() | ast.Delete():
-                readings.append(Reading(tuple(_environment(node, known))))
+            case ast.Assign() | ast.AugAssign() | ast.Delete():
+                readings.append(Reading(tuple(_changed(node, known))))
             case _:
                 pass
     readings.append(Reading(tuple(weak(tree)), tuple(guards(tree, known.names))))
     return both(readings)
-
-
-def shape(node: ast.AST) -> str:
-    """Return an expression without names and texts: numbers, operators and calls stay."""
-
-    tree = ast.parse(ast.unparse(node), mode="eval")
-    called = {n.func for n in ast.walk(tree) if isinstance(n, ast.Call)}
-
-    class _Plain(ast.NodeTransformer):
-        def visit_Constant(self, node: ast.Constant) -> ast.AST:
-            return ast.Name("_") if isinstance(node.value, str) else node
-
-        def visit_Name(self, _node: ast.Name) -> ast.AST:
-            return ast.Name("_")
-
-        def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-            self.generic_visit(node)
-            return node if node in called else ast.Name("_")
-
-    return ast.unparse(_Plain().visit(tree))
 
 
 def _import(node: ast.Import | ast.ImportFrom, known: _Text) -> Iterator[Found]:
@@ -102,22 +103,42 @@ def _reference(node: ast.Name | ast.Attribute, known: _Text) -> Iterator[Found]:
     parent = known.parents.get(node)
     if isinstance(parent, ast.Attribute) or (isinstance(parent, ast.Call) and parent.func is node):
         return
+    if isinstance(node, ast.Attribute) and node.attr in _INNER:
+        says = f"reaches into Python's own insides: {node.attr}"
+        yield Found("exec_dynamic", node.attr, says, node.lineno, again=True)
     for dotted in known.names.dotted(node):
-        call = calls.EXACT.get(dotted)
-        if call is not None and call.kind in (
-            "file_delete",
-            "shell_run",
-            "exec_dynamic",
-            "file_move",
-        ):
+        plain = _plain(dotted)
+        call = calls.EXACT.get(plain) or (_under(plain) if "." in plain else None)
+        if call is not None and call.kind in _HANDED_ON:
             yield Found(call.kind, dotted, f"{call.says} ({dotted})", node.lineno, call.again)
 
 
-def _environment(node: ast.Assign | ast.Delete, known: _Text) -> Iterator[Found]:
-    for target in node.targets:
-        if isinstance(target, ast.Subscript) and "os.environ" in known.names.dotted(target.value):
+_HANDED_ON = ("file_delete", "shell_run", "exec_dynamic", "file_move")
+_INNER = harmless.words(
+    "__globals__ __builtins__ __subclasses__ __bases__ __mro__ __code__ __import__ __loader__"
+)
+_EVERYWHERE = ("os", "sys", "shutil", "subprocess", "builtins", "importlib", "pickle", "ctypes")
+"""Modules that other modules hold as an attribute: `glob.os.remove`."""
+
+
+def _plain(dotted: str) -> str:
+    """Return a dotted name without brackets, from the last of the modules that are everywhere."""
+    parts = dotted.replace("()", "").replace("[]", "").split(".")
+    last = max((i for i, part in enumerate(parts) if part in _EVERYWHERE), default=0)
+    return ".".join(parts[last:])
+
+
+def _changed(node: ast.Assign | ast.AugAssign | ast.Delete, known: _Text) -> Iterator[Found]:
+    """Changing the environment, or an attribute of somebody else's module."""
+    targets = [node.target] if isinstance(node, ast.AugAssign) else node.targets
+    for target in targets:
+        if not isinstance(target, (ast.Subscript, ast.Attribute)):
+            continue
+        owners = known.names.dotted(target.value)
+        if "os.environ" in owners or owners & known.names.modules:
             what = ast.unparse(node)
-            yield Found("config_change", what, f"changes the environment: {what[:60]}", node.lineno)
+            says = f"changes the environment or a module: {what[:60]}"
+            yield Found("config_change", what, says, node.lineno)
 
 
 def _mask(node: ast.Subscript) -> Iterator[Found]:
@@ -143,8 +164,8 @@ def _call(node: ast.Call, known: _Text) -> Reading:
 def _judged(node: ast.Call, dotted: str, known: _Text) -> Iterator[Found]:
     """Yield what one possible meaning of a call does."""
     method = dotted.rpartition(".")[2] if "." in dotted else ""
-    plain = dotted.replace("()", "").replace("[]", "")
-    if dotted == "getattr" or dotted == "?getattr":
+    plain = _plain(dotted)
+    if dotted in ("getattr", "?getattr"):
         yield from _getattr(node, known)
     elif (found := files.opened(node, dotted, known.names)) is not None:
         yield from found
@@ -214,11 +235,15 @@ def _harmless(dotted: str, method: str, known: _Text) -> bool:
         return True
     if method.removesuffix("()").removesuffix("[]") in known.names.defined:
         return True
-    plain = dotted.replace("()", "").replace("[]", "")
-    parts = plain.split(".")
+    name = method.removesuffix("()").removesuffix("[]")
+    parts = _plain(dotted).split(".")
+    if parts[0] in harmless.CONNECTIONS:
+        return name in harmless.CONNECTED
     if any(".".join(parts[:end]) in harmless.MODULES for end in range(1, len(parts) + 1)):
         return True
-    return method.removesuffix("()").removesuffix("[]") in harmless.METHODS
+    # A method's name says nothing where its owner comes from a module that is not known.
+    foreign = parts[0] in known.names.modules or parts[0] in _EVERYWHERE or parts[0] == "dbutils"
+    return not foreign and name in harmless.METHODS
 
 
 def _arguments(node: ast.Call) -> Iterator[Found]:
@@ -244,8 +269,10 @@ def _spark_write(node: ast.Call, known: _Text) -> tuple[list[Found], list[Found]
 
 def _sql(node: ast.Call, known: _Text) -> Reading | None:
     """Read the SQL that a call runs; None where it runs none."""
-    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-    if name not in calls.SQL_METHODS or not (node.args or node.keywords):
+    said = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+    ends = {said, *(dotted.rpartition(".")[2] for dotted in known.names.dotted(node.func))}
+    name = next((end for end in sorted(ends) if end in calls.SQL_METHODS), None)
+    if name is None or not (node.args or node.keywords):
         return None
     given = node.args[0] if node.args else node.keywords[0].value
     if isinstance(given, ast.Call) and "text" in ast.unparse(given.func) and given.args:

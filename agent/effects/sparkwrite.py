@@ -80,8 +80,9 @@ def _modes(node: ast.Call, names: Names) -> set[str]:
     below: ast.AST = node.func
     while isinstance(below, (ast.Attribute, ast.Call)):
         if isinstance(below, ast.Call):
-            if isinstance(below.func, ast.Attribute) and below.func.attr == "mode" and below.args:
-                found.update(names.strings(below.args[0]) or ("?",))
+            if isinstance(below.func, ast.Attribute) and below.func.attr == "mode":
+                for argument in (*below.args, *(k.value for k in below.keywords)):
+                    found.update(names.strings(argument) or ("?",))
             below = below.func
         else:
             below = below.value

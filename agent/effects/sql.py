@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from agent.effects import templates
+from agent.effects import templates, wording
 from agent.effects.found import Found, Reading
 from agent.records import Risk
 
@@ -17,30 +17,14 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
 _DIALECTS = ("databricks", "duckdb")
-_HARMLESS = re.compile(
-    r"(?:SHOW|DESC|DESCRIBE|EXPLAIN|CACHE|UNCACHE|CLEAR|REFRESH|MSCK|LIST|HELP|PRINT|BEGIN|COMMIT"
-    r"|ROLLBACK|DECLARE|CHECKPOINT)\b",
-    re.IGNORECASE,
-)
-_COMMANDS = (
-    ("vacuum", r"VACUUM\b", "deletes the old files of a table (VACUUM)"),
-    ("grant_change", r"(?:GRANT|REVOKE|DENY)\b|ALTER\b.*\bOWNER\s+TO\b", "changes who may do what"),
-    ("table_overwrite", r"RESTORE\b", "puts a table back to an older state"),
-    ("table_drop", r"(?:DROP|UNDROP)\b", "drops something"),
-    ("column_drop", r"ALTER\b.*\bDROP\b", "drops a part of a table"),
-    ("exec_dynamic", r"(?:CALL|EXECUTE|FORCE)\b", "runs code that cannot be seen here"),
-    ("exec_dynamic", r"LOAD\b", "loads an extension"),
-    ("cost_raised", r"(?:OPTIMIZE|REORG|ANALYZE|SYNC)\b", "rewrites the files of a table"),
-    ("config_change", r"(?:SET|RESET|ALTER)\b", "changes settings"),
-    ("secret_written", r"CREATE\b.*\b(?:SECRET|CREDENTIAL)\b", "stores a credential"),
-)
-_WORDS = (
-    ("table_drop", "DROP"),
-    ("table_truncate", "TRUNCATE"),
-    ("rows_delete", "DELETE"),
-    ("table_overwrite", "OVERWRITE|RESTORE"),
-    ("grant_change", "GRANT|REVOKE"),
-    ("vacuum", "VACUUM"),
+_RUNNING = (
+    "reflect",
+    "java_method",
+    "try_reflect",
+    "query",
+    "query_table",
+    "http_request",
+    "ai_query",
 )
 
 
@@ -62,22 +46,12 @@ def read(text: str) -> Reading:
     plain, notes = templates.plain(text)
     parsed = _parse(plain)
     if parsed is None:
-        return Reading((*_guesses(plain), *notes))
+        return Reading((*wording.guesses(plain), *notes))
     acts, guards = list(notes), list[Found]()
     for statement in parsed:
         acts += _acts(statement)
         guards += _outputs(statement)
     return Reading(tuple(acts), tuple(guards))
-
-
-def _guesses(text: str) -> Iterator[Found]:
-    """What cannot be parsed asks; what also holds a destroying word counts as that."""
-    flat = " ".join(text.split())
-    yield Found("unparsed", flat, "is SQL that cannot be read", 1, again=True)
-    for kind, pattern in _WORDS:
-        if re.search(rf"\b(?:{pattern})\b", flat, re.IGNORECASE):
-            says = f"holds {pattern.split('|')[0]} and cannot be read"
-            yield Found(kind, flat, says, 1, again=True)
 
 
 def _parse(text: str) -> "tuple[exp.Expr, ...] | None":
@@ -147,26 +121,18 @@ def _acts(statement: "exp.Expr") -> Iterator[Found]:
     if reader is not None:
         yield from reader(statement)
     elif not isinstance(statement, (exp.Query, *_inert())):
-        yield from _command(statement)
+        yield from wording.command(" ".join(statement.sql().split()), _line(statement))
     yield from _rows(statement)
+    for call in statement.find_all(exp.Anonymous, exp.Func):
+        if call.name.lower() in _RUNNING or call.sql_name().lower() in _RUNNING:
+            yield _of("exec_dynamic", call, "runs code that cannot be seen here", again=True)
+    if statement.find(exp.Into):
+        yield _of("table_write", statement, "makes a table")
     # A common table expression may hold a writing statement, in some dialects.
     for kind in (exp.Insert, exp.Delete, exp.Update, exp.Merge, exp.Drop):
         for inner in statement.find_all(kind):
             if inner is not statement:
                 yield from _readers()[kind](inner)
-
-
-def _command(statement: "exp.Expr") -> Iterator[Found]:
-    text = " ".join(statement.sql().split())
-    for kind, pattern, says in _COMMANDS:
-        if re.match(pattern, text, re.IGNORECASE | re.DOTALL):
-            again = kind in ("table_drop", "column_drop") or text.upper().startswith(
-                ("CALL", "EXEC")
-            )
-            yield Found(kind, text, says, _line(statement), again=again)
-            return
-    if not _HARMLESS.match(text):
-        yield from _guesses(text)
 
 
 def _line(statement: "exp.Expr") -> int | None:

@@ -1,4 +1,4 @@
-"""Jinja in SQL (dbt) and references: they become names, so that what is around them can be parsed."""
+"""Jinja in SQL (dbt) and references: they become names, so that the rest can be parsed."""
 
 import re
 from collections.abc import Iterator
