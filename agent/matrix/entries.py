@@ -162,7 +162,7 @@ def _entry(block: dict[str, Any], name: str, line: int) -> Placed:
     try:
         return Placed(Entry.model_validate(block), name, line)
     except ValidationError as error:
-        first = error.errors()[0]
+        first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
         where = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             near = difflib.get_close_matches(where, list(Entry.model_fields), 1)

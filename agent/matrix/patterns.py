@@ -67,7 +67,7 @@ def groups(pattern: str, text: bytes) -> dict[str, str] | None:
     if match is None:
         return None
     return {
-        name: value.decode("utf-8", "replace")
+        name.decode(): value.decode("utf-8", "replace")
         for name, value in match.groupdict().items()
         if value is not None
     }

@@ -23,10 +23,11 @@ _SUFFIXES = (
     "NotFound|Denied|NotDefined|Conflict"
 )
 _CLASS = rf"(?:[A-Za-z_$][\w$]*[.:]{{1,2}})*_?[A-Z][\w$]*(?:{_SUFFIXES})"
+_IN_ERRORS = r"(?:\w+\.){0,8}(?:errors?|exceptions?|exc)\.(?:\w+\.){0,4}[A-Z]\w+"
 EXCEPTION = re.compile(
     r"^[|\s>+*]*(?:E\s{2,})?(?:Caused by:?\s+)?(?:Exception in thread \"[^\"]*\" )?"
     r"(?:Error: |ERROR: |error: |Exception: |Fatal error: |: )?"
-    rf"(?P<class>{_CLASS}\d*)(?=$|[:\s(]\s?|[.]$)"
+    rf"(?P<class>{_CLASS}\d*|{_IN_ERRORS})(?=$|[:\s(]\s?|[.]$)"
 )
 BRACKETED = re.compile(r"^\s*(?:Error: |: |Caused by: )?\[[A-Z][A-Z0-9]+(?:[_.][A-Z0-9]+)+\]")
 """A condition in brackets at the start of a message."""
@@ -43,9 +44,11 @@ ERRORISH = re.compile(
     r": cannot |\bfailed (?:to|with|because|due)\b|core dumped|\bkilled\b|\bSQLSTATE\b|\bFAILED\b|"
     r"\b(?:insufficient|denied|refused|exceeded|exhausted|unavailable|unauthorized|forbidden)\b|"
     r"(?:does not|doesn't|do not) (?:exist|have|match|support)|"
-    r"\bnot (?:found|supported|allowed|defined)\b"
+    r"\bnot (?:found|supported|allowed|defined)\b|\bexit(?:ed)? (?:with )?(?:code |status )?-?[1-9]"
 )
 PLAIN_ERROR = re.compile(r"(?:\S{0,40} )?(?:Error|ERROR|Fatal|FATAL|error): ")
+KILLED = re.compile(r"Negsignal|(?:return|exit(?:ed with)?) code:? ?(?:-\d|1[34]\d\b)")
+"""A quiet line that tells how a process ended."""
 CODE = re.compile(
     r'^\s*(?:at [\w.$/<>@-]+\(|File "|File <|File /|File ~|\.\.\. \d+ (?:more|common)|'
     r"-+> ?\d+ |\d+ +(?:<source line>|\S)|raise [\w.]+[(]?|~*\^+~*$)|"
@@ -53,7 +56,8 @@ CODE = re.compile(
 )
 RETRIED = re.compile(
     r"(?i)\b(?:retrying|will retry|will be retried|trying again|attempting port|"
-    r"retry(?:ing)? (?:in|after|attempt)|attempt \d+ (?:of|/) ?\d+ failed|up_for_retry|"
+    r"retry(?:ing)? (?:in|after|attempt)|retry \d+(?:/| of )\d+|"
+    r"attempt \d+ (?:of|/) ?\d+ failed|up_for_retry|"
     r"backing off|falling back|ignoring|ignored|skipping|continuing (?:without|anyway)|"
     r"using (?:the )?(?:builtin|default)|deprecat\w*|recovered|non-fatal)\b|"
     r"(?:^|[\s:])[A-Z]\w{0,60}Warning: "
@@ -74,7 +78,8 @@ NOISE = re.compile(
 CONSEQUENCE = re.compile(
     r"(?i)upstream[_ ](?:task[s]?[_ ])?(?:has |have )?(?:failed|skipped)|"
     r"Marking task as (?:FAILED|UP_FOR)|Marking (?:DagRun|run) .{0,200}failed|"
-    r"Task exited with return code|workload failed, see run output|Driver stacktrace:?$|"
+    r"Task exited with return code(?! ?(?:Negsignal|-\d|1[34]\d))|"
+    r"workload failed, see run output|Driver stacktrace:?$|"
     r"in state upstream_failed|^\s*(?:Skipping|SKIP)\b|Completed with \d+ error|"
     r"Job \d+ failed: |ExitCode: \d+$|Script '.{0,200}' returned with non-zero|"
     r"The task (?:has )?failed because (?:of )?(?:an )?upstream"

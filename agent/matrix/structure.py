@@ -82,7 +82,10 @@ def _spread(lines: Sequence[Text], kinds: list[Kind], continues: Sequence[bool])
     for at, text in enumerate(lines):
         word = level(text.clean[:400])[0]
         if word is not None:
-            quiet = kinds[at] is Kind.NOISE and bool(signals.NOISE.search(text.clean))
+            logged = word not in signals.QUIET and kinds[at] is Kind.NOISE
+            quiet = logged and bool(signals.NOISE.search(text.clean[: signals.CLIP]))
+        elif text.clean.startswith("Traceback"):
+            quiet = False
         elif quiet and kinds[at] is Kind.EXCEPTION:
             kinds[at] = Kind.NOISE
         elif at and kinds[at - 1] is Kind.WARN and continues[at]:
@@ -126,7 +129,8 @@ def _shape(line: str) -> Kind:
         if part and (signals.EXCEPTION.match(part) or signals.BRACKETED.match(part)):
             return Kind.EXCEPTION
     if word in signals.QUIET:
-        return Kind.ERROR if signals.PLAIN_ERROR.match(rest) else Kind.INFO
+        told = signals.PLAIN_ERROR.match(rest) or signals.KILLED.search(rest)
+        return Kind.ERROR if told else Kind.INFO
     if word in signals.LOUD or signals.ERRORISH.search(line):
         return Kind.ERROR
     return Kind.PLAIN

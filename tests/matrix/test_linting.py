@@ -1,0 +1,64 @@
+"""Keeping a matrix sound."""
+
+from pathlib import Path
+
+import pytest
+from matrix_entry import ENTRY
+
+from agent import fixers, matrix
+
+
+def problems(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "own.yaml"
+    path.write_text(text)
+    return "\n".join(p for p in matrix.load(path).lint(("missing_module",)) if "own.yaml" in p)
+
+
+def test_the_shipped_matrix_has_no_problem(shipped: matrix.Matrix) -> None:
+    assert shipped.lint(fixers.names()) == ()
+    assert shipped.test() == ()
+
+
+def test_the_shipped_matrix_covers_every_category(shipped: matrix.Matrix) -> None:
+    categories = [entry.category for entry in shipped.entries.values()]
+    assert len(set(categories)) == 21
+    assert len(categories) >= 150
+
+
+def test_every_fixer_is_named_by_an_entry(shipped: matrix.Matrix) -> None:
+    assert {e.fixer for e in shipped.entries.values() if e.fixer} == set(fixers.names())
+
+
+def test_a_sound_entry_has_no_problem(tmp_path: Path) -> None:
+    assert problems(tmp_path, ENTRY) == ""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("frobnicator (?P<name>\\w+) is off", "(?P<name>\\w*)", "spells out too little"),
+        ("frobnicator (?P<name>\\w+) is off", "(?P<name>error)", "matches nearly everything"),
+        ("frobnicator (?P<name>\\w+) is off", "(?P<name>x)\\1", "google-re2"),
+        ("frobnicator (?P<name>\\w+) is off", "(?P<name>\u00fcber)", "ASCII"),
+        ("Switch {name} on", "Switch {nme} on", "name nme, which no pattern captures"),
+        ("seven is off", "seven was off", "its example is not recognised"),
+        ("seven is on", "seven is off", "its counter-example reaches it"),
+        ("remedy: escalate", "remedy: fix\n  fixer: none_such", "unknown fixer 'none_such'"),
+        ("remedy: escalate", "remedy: fix\n  over: [python.module-not-fund]", "did you mean"),
+        ("https://example", "example", "no https address"),
+    ],
+)
+def test_each_kind_of_problem_is_named(tmp_path: Path, old: str, new: str, said: str) -> None:
+    text = ENTRY.replace(old, new)
+    assert text != ENTRY
+    assert said in problems(tmp_path, text)
+
+
+def test_an_entry_that_another_one_hides_is_named_with_it(tmp_path: Path) -> None:
+    hidden = ENTRY.replace("Error: frobnicator seven is off", "frobnicator a is off: not found")
+    hidden += (
+        ENTRY.replace("own.frobnicated", "own.other")
+        .replace("is off']", "is off: not']\n  over: [own.frobnicated]")
+        .replace("seven is off", "seven is off: not")
+    )
+    assert "shadowed by own.other" in problems(tmp_path, hidden)
