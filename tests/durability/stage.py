@@ -124,7 +124,7 @@ _CHANGING = (
     (re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z"), "TIME"),
     (re.compile(r'"(seconds|waited_s|wait_s)":[\d.e-]+'), r'"\1":0'),
     (re.compile(r"\b[0-9a-f]{8,64}\b"), "ID"),
-    (re.compile(r"(built in [\d.]+ s|cached)"), "MADE"),
+    (re.compile(r"(ready \(cached\)|built in [\d.]+ s)"), "MADE"),
 )
 
 
