@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
 
-from agent import platforms, playbook, runner, settings
-from agent.errors import ApprovalInvalid, Held, UsageError
+from agent import platforms, playbook, runner
+from agent.errors import ApprovalInvalid, Held, Signalled, UsageError
 from agent.events import AnyEvent, Approved, Delivered, Expired, Failed, Opened, Rejected, Undone
 from agent.journal import Journal
 from agent.machine import Case
@@ -72,14 +72,6 @@ class Result(NamedTuple):
     """None where the case has ended."""
 
 
-class Stopped(KeyboardInterrupt):
-    """A signal stopped the driver of `case`, which can be resumed; the interrupt is the cause."""
-
-    def __init__(self, case: str) -> None:
-        super().__init__(case)
-        self.case = case
-
-
 @contextmanager
 def lock(state: Path, loaded: Loaded, case: str) -> Iterator[None]:
     """Hold the job of a playbook on its target. Raises `Held` where another driver has it.
@@ -121,8 +113,11 @@ def heal(desk: Desk, loaded: Loaded) -> Result:
     if open_case(desk, loaded) is None and (unmet := _required(desk, loaded)) is not None:
         return unmet
     with lock(desk.state, loaded, "new"):
-        case = open_case(desk, loaded) or _begin(desk, loaded)
-        return _drive(desk, case)
+        case = open_case(desk, loaded)
+        if case is not None and case.loaded.playbook != loaded.playbook:
+            said = "goes on with the playbook as it was when the case began; to begin anew: runmend"
+            desk.audience.noted(case, f"{said} cancel {case.id}")
+        return _drive(desk, case or _begin(desk, loaded))
 
 
 def _begin(desk: Desk, loaded: Loaded) -> Case:
@@ -135,8 +130,9 @@ def _drive(desk: Desk, case: Case) -> Result:
     desk.audience.began(case)
     try:
         return Result(*runner.drive(case, desk.world(case)))
-    except KeyboardInterrupt as interrupt:
-        raise Stopped(case.id) from interrupt
+    except Signalled as signalled:
+        signalled.case = case.id
+        raise
 
 
 def _required(desk: Desk, loaded: Loaded) -> Result | None:
@@ -151,6 +147,9 @@ def _required(desk: Desk, loaded: Loaded) -> Result | None:
         if requirement.on_missing == "run":
             result = heal(desk, other)
             if result.case.state != "done":
+                name = loaded.playbook.name
+                said = f"{name} waits for {other.playbook.name}; then: runmend heal {loaded.path}"
+                desk.audience.noted(result.case, said)
                 return result
             continue
         return _unmet(desk, loaded, other)
@@ -227,15 +226,16 @@ def cancel(desk: Desk, case_id: str, reason: str) -> Case:
 
 
 def undo(desk: Desk, case_id: str) -> str:
-    """Take a delivered fix back; return what was done. Raises `UsageError` where it cannot be."""
+    """Take a delivered fix back; return what was done.
+
+    Raises `UsageError` where there is nothing to take back, `Refused` where it may not be.
+    """
     from agent import workspace
 
     case = desk.journal.load(case_id)
     if not isinstance(case.end, Delivered) or case.end.how == "nothing":
         raise UsageError(f"case {case.id} has delivered nothing that could be undone")
-    reason = settings.read_only(desk.state)
-    if reason is not None:
-        raise UsageError(f"{reason}; nothing is changed while it is on")
+    desk.world(case).may_change()
     what = workspace.undo(case.loaded.source, case.end)
     desk.journal.append(case, Undone(at=desk.now(), by=whoami(), what=what))
     return what

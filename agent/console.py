@@ -255,6 +255,10 @@ class Console:
             self._shown[case.id, "wait"] = why
             self._say(case, datetime.now(UTC), "wait", printable(why))
 
+    def noted(self, case: Case, text: str) -> None:
+        """Write it once."""
+        self._say(case, datetime.now(UTC), "note", printable(text))
+
     def decide(self, case: Case, world: World) -> AnyEvent | None:
         """Ask the person at the terminal; None where nobody sits there, or they decide later."""
         if not self.interactive or case.proposal is None:

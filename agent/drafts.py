@@ -79,7 +79,10 @@ def refused(
         return world.read(tree, path)
 
     patch = Patch(edits=edits, rationale="", author=author, target=case.loaded.playbook.where)
+    source = workspace.reader(case.loaded.source)
     try:
+        for edit in edits:
+            source(edit.path)  # refuses a path that leads over a link; the tree has no such links
         after = workspace.apply(edits, read)
         why: str | None = approvals.refuse(patch, case.loaded, read, after.get)
     except Refused as error:

@@ -106,3 +106,14 @@ class ImpossibleEvent(RunmendError):
     """An event reached a state that has no transition for it. A bug: please report it."""
 
     exit_code = 70
+
+
+class Signalled(BaseException):
+    """SIGINT or SIGTERM came: no error, and nothing that anybody handles on the way to the top."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+        """Which signal; the exit code is 128 more."""
+        self.case: str | None = None
+        """The case that was being driven, where there was one: it can be resumed."""

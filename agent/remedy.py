@@ -8,7 +8,7 @@ effects that `effects` reads from it, those of running tasks again included.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from uuid import uuid4
 
@@ -43,7 +43,7 @@ def choose(case: Case, world: World) -> Outcome:
         return _hand_over(case, world, f"all {limits.iterations} iterations are used up", ())
     draft, tried = drafts.by_fixers(case, world)
     if draft is not None:
-        return _propose(case, world, draft, tried, Usage())
+        return _offer(case, world, draft, tried, Usage())
     return _ask_model(case, world, tried)
 
 
@@ -63,7 +63,18 @@ def _ask_model(case: Case, world: World, tried: tuple[NoFix, ...]) -> Outcome:
         return _hand_over(case, world, answer.spent, tried, answer.usage, verdict="exhausted")
     if answer.draft is None:
         return _hand_over(case, world, _no_draft(case), tried, answer.usage)
-    return _propose(case, world, answer.draft, tried, answer.usage)
+    return _offer(case, world, answer.draft, tried, answer.usage)
+
+
+def _offer(
+    case: Case, world: World, draft: drafts.Draft, tried: tuple[NoFix, ...], usage: Usage
+) -> Outcome:
+    """Propose a draft; one that cannot be applied after all is no fix and asked for only once."""
+    try:
+        return _propose(case, world, draft, tried, usage)
+    except Refused as error:
+        none = NoFix(author=draft.author, reason=str(error))
+        return _hand_over(case, world, _no_draft(case), (*tried, none), usage)
 
 
 def _no_draft(case: Case) -> str:
@@ -163,7 +174,7 @@ def _propose(
 
     edits = workspace.with_base(draft.edits, read)
     changed = workspace.apply(edits, read)
-    result = _result(case, edits)
+    result = _result(case, lambda path: changed[path] if path in changed else read(path), edits)
     if result in case.results:
         reason = f"no progress: {draft.author} proposes what was there before"
         return _hand_over(case, world, reason, tried, usage)
@@ -184,18 +195,19 @@ def _propose(
     return _proposed(case, world, patch, diff=diff, result=result, tried=tried, usage=usage)
 
 
-def _result(case: Case, edits: tuple[Edit, ...]) -> str:
-    """Return the digest of what all edits so far and these make of the source's files."""
-    from agent import workspace
+def _result(case: Case, now: Callable[[str], str | None], edits: tuple[Edit, ...]) -> str:
+    """Return the digest of what all edits so far and these make of the source's files.
 
+    `now` reads a file with all of them applied.
+    """
     source = case.loaded.source
 
     def original(path: str) -> str | None:
         file = source / path
         return file.read_bytes().decode(errors="replace") if file.is_file() else None
 
-    texts = workspace.apply((*case.edits, *edits), original)
-    changed = {p: t for p, t in sorted(texts.items()) if t != original(p)}
+    paths = sorted({edit.path for edit in (*case.edits, *edits)})
+    changed = {p: now(p) for p in paths if now(p) != original(p)}
     if not changed:
         return ""
     return hashlib.sha256(json.dumps(changed).encode()).hexdigest()

@@ -35,7 +35,7 @@ from agent.world import World
 
 UNAVAILABLE_S = 300.0
 """How long "not now" is waited out before the driver gives up for now, seconds."""
-_FIRST_POLL_S = 0.02
+_FIRST_POLL_S = 0.01
 _MAX_POLL_S = 1.0
 
 

@@ -33,6 +33,9 @@ class Audience(Protocol):
     def waiting(self, case: Case, why: str) -> None:
         """Tell that nothing happens for a while, other than the pauses between polls."""
 
+    def noted(self, case: Case, text: str) -> None:
+        """Tell what the person may not expect."""
+
     def decide(self, case: Case, world: "World") -> AnyEvent | None:
         """Return `Approved`, `Rejected` or an amended `Proposed`; None = decide later."""
 

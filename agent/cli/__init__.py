@@ -13,7 +13,7 @@ from types import FrameType
 import typer
 
 from agent.cli import cases, setup, tools
-from agent.errors import RunmendError
+from agent.errors import RunmendError, Signalled
 
 app = typer.Typer(
     name="runmend",
@@ -33,13 +33,9 @@ for group in (cases, setup, tools):
     group.add(app)
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM: as an interrupt, with its own exit code."""
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    del number, frame
-    raise Terminated
+def _raise(number: int, frame: FrameType | None) -> None:
+    del frame
+    raise Signalled(number)
 
 
 def _start_fast() -> None:
@@ -52,7 +48,8 @@ def _start_fast() -> None:
 def main() -> None:
     """Run the command and exit with its documented code."""
     _start_fast()
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _raise)
     try:
         code = app(standalone_mode=False) or 0
         sys.stdout.flush()
@@ -63,10 +60,8 @@ def main() -> None:
         code = _say(str(error), cases.code_of(error), told=True)
     except typer.TyperException as error:
         code = _wrong_usage(error)
-    except (typer.Abort, KeyboardInterrupt) as stop:
-        # typer turns an interrupt into its Abort, with the interrupt as the cause.
-        by_term = isinstance(stop, Terminated) or isinstance(stop.__cause__, Terminated)
-        code = _say("stopped by SIGTERM", 143) if by_term else _say("interrupted", 130)
+    except Signalled as signalled:
+        code = _say(f"stopped by {signal.Signals(signalled.number).name}", 128 + signalled.number)
     except PermissionError as error:
         code = _say(f"{error.filename or error}: {error.strerror or 'not allowed'}", 6)
     except OSError as error:

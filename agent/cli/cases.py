@@ -3,7 +3,8 @@
 import json
 import shlex
 import sys
-import threading
+import time
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -53,13 +54,25 @@ def desk(
             "name another with --state, or begin with: runmend heal PLAYBOOK"
         )
     settings.open_state(folder)
-    return Desk(
+    here = Desk(
         state=folder,
         cache=settings.cache_folder(),
         journal=Journal(folder),
         audience=on_terminal(quiet=quiet),
         matrix=matrix,
     )
+    return here._replace(sleep=_loading(here.sleep))
+
+
+def _loading(sleep: Callable[[float], None]) -> Callable[[float], None]:
+    """Return a `sleep` that loads the report's code in its first pause, while the job runs."""
+
+    def rest(seconds: float) -> None:
+        began = time.monotonic()
+        import_module("agent.report")
+        sleep(max(0.0, seconds - (time.monotonic() - began)))
+
+    return rest
 
 
 def heal(
@@ -88,6 +101,7 @@ def heal(
     overrides = {k: v for k, v in flags.items() if v is not None}
     with failing(output):
         loaded = playbooks.load(playbook, overrides)
+        playbooks.order(loaded)
         if dry_run:
             from agent.cli.setup import plan
 
@@ -110,19 +124,18 @@ def resume(
 
 def _carry(here: "Desk", output: str, state: Path | None, playbook: Path | None, work: Any) -> int:
     """Drive, then print how it stands; an interrupt leaves a case that can be resumed."""
-    from agent.cases import Result, Stopped
-    from agent.cli import Terminated
+    from agent.cases import Result
+    from agent.errors import Signalled
     from agent.runner import Pause
 
-    # The report's code is loaded while the job runs: the driver would only wait.
-    threading.Thread(target=import_module, args=("agent.report",), daemon=True).start()
     try:
         result: Result = work()
-    except Stopped as stopped:
-        number = 143 if isinstance(stopped.__cause__, Terminated) else 130
+    except Signalled as signalled:
+        if signalled.case is None:
+            raise
         pause = Pause("interrupted", "stopped by a signal; what runs goes on running")
-        case = here.journal.load(stopped.case)
-        return _finish(here, Result(case, pause), output, state, playbook, number)
+        result = Result(here.journal.load(signalled.case), pause)
+        return _finish(here, result, output, state, playbook, 128 + signalled.number)
     return _finish(here, result, output, state, playbook)
 
 
@@ -329,12 +342,19 @@ def cancel(case: CaseId, reason: Reason = "", state: State = None, output: Outpu
     return 0
 
 
-def undo(case: CaseId, state: State = None) -> int:
+def undo(case: CaseId, state: State = None, output: Output = "text") -> int:
     """Take back a delivered fix: the edits in place, or the branch."""
     from agent import cases as work
 
-    here = desk(state)
-    sys.stdout.write(f"{work.undo(here, here.journal.find(case))}\n")
+    with failing(output):
+        here = desk(state)
+        case_id = here.journal.find(case)
+        what = work.undo(here, case_id)
+    if output == "json":
+        fields = {"schema_version": 1, "case": case_id, "undone": what}
+        sys.stdout.write(json.dumps(fields, indent=2) + "\n")
+    else:
+        sys.stdout.write(f"{what}\n")
     return 0
 
 

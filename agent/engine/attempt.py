@@ -146,14 +146,35 @@ class Attempt:
     def _finish(self) -> None:
         self._out.close()
         self._err.close()
+        hide_secrets(self.folder)
         for stream in (self._process.stdout, self._process.stderr):
             if stream is not None:
                 stream.close()
         code = self._process.returncode
         self.outcome = {"code": code, "reason": self._stop or "exited", "leftover": self._leftover}
         if self.printed_value and (found := _object(self._out.last.text)) is not None:
-            save(self.folder / "value.json", found)
+            from agent.redaction import mask_json
+
+            save(self.folder / "value.json", mask_json(found))
         save(self.folder / "exit.json", self.outcome)
+
+
+def hide_secrets(folder: Path) -> None:
+    """Mask what a task printed, in its files: they are kept, and people are pointed to them."""
+    for name in ("stdout", "stderr"):
+        path = folder / name
+        if not path.exists():
+            continue
+        text = path.read_bytes().decode("utf-8", "surrogateescape")
+        if not text.strip():
+            continue
+        from agent.redaction import mask
+
+        masked = mask(text)
+        if masked != text:
+            aside = path.with_name(f".{name}")
+            aside.write_bytes(masked.encode("utf-8", "surrogateescape"))
+            aside.replace(path)
 
 
 def _object(line: str) -> dict[str, Any] | None:

@@ -86,7 +86,7 @@ def failure(run: Path, root: Path, key: str, seen: Seen) -> Failure:
     place = Path(state["folder"]) if state.get("folder") else folder(run, key, state)
     wrong = request.read(place / "error.json") or {}
     log, cut = _log(place, key)
-    code = "LOST" if state.get("lost") else _CODES[state["state"]]
+    code = "LOST" if state.get("lost") else _CODES.get(state["state"], "FAILED")
     message = " ".join(_message(state, wrong, log).split())
     return Failure(
         phase="run",

@@ -70,7 +70,8 @@ def find(mark: Mark, adopted_by: int | None = None) -> "list[psutil.Process]":
     import psutil
 
     ours: dict[int, psutil.Process] = {}
-    everyone = list(psutil.process_iter(["ppid"]))
+    everyone = list(psutil.process_iter())
+    parents = {process.pid: _parent(process) for process in everyone}
     groups = {group.pid for group in mark.groups if _still(group)}
     own = {os.getpid(), adopted_by}
     for process in everyone:
@@ -80,13 +81,22 @@ def find(mark: Mark, adopted_by: int | None = None) -> "list[psutil.Process]":
     while grew:
         grew = False
         for process in everyone:
-            parent = process.info["ppid"]
+            parent = parents[process.pid]
             if process.pid in own or process.pid in ours:
                 continue
             if parent in ours or (parent == adopted_by and _orphan(process)):
                 ours[process.pid] = process
                 grew = True
     return [p for p in ours.values() if _lives(p)]
+
+
+def _parent(process: "psutil.Process") -> int | None:
+    import psutil
+
+    try:
+        return process.ppid()
+    except psutil.Error:
+        return None
 
 
 def _still(group: Group) -> bool:
@@ -153,6 +163,8 @@ def end(mark: Mark, *, grace_s: float, adopted_by: int | None = None) -> bool:
     import psutil
 
     found = find(mark, adopted_by)
+    if not found:
+        return True
     send(found, signal.SIGTERM)
     psutil.wait_procs(found, timeout=grace_s)
     for _ in range(_ROUNDS):

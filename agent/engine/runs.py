@@ -9,6 +9,7 @@ import fcntl
 import importlib.util
 import os
 import re
+import select
 import subprocess
 import sys
 import time
@@ -17,13 +18,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from agent.engine import processes, request
+from agent.engine.attempt import hide_secrets
 from agent.engine.processes import Group, Mark
 from agent.engine.request import Request
 from agent.errors import Unavailable
 
 _START_S = 60.0
 _CANCEL_S = 60.0
-_SCRIPT = Path(__file__).with_name("supervisor.py")
+_SCRIPT = Path(__file__).with_name("claim.py")
 _KEPT = ("PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "USER", "LOGNAME", "SHELL")
 _KEPT_PATTERN = re.compile(
     r"LC_[A-Z]+|(HTTP|HTTPS|FTP|ALL|NO)_PROXY|SSL_CERT_(FILE|DIR)|(REQUESTS|CURL|AWS)_CA_BUNDLE"
@@ -72,21 +74,31 @@ def start(folder: Path, wanted: Request, env: dict[str, str]) -> Request:
 
 
 def _spawn(folder: Path, env: dict[str, str]) -> None:
-    argv = [sys.executable, "-I", "-S", str(_SCRIPT), str(folder)]
+    reading, writing = os.pipe()
+    argv = [sys.executable, "-I", "-S", str(_SCRIPT), str(folder), str(writing)]
     log = folder / "supervisor.log"
-    with log.open("ab") as out:
+    try:
         try:
-            subprocess.run(  # noqa: S603  # our own script
-                argv,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                timeout=_START_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as slow:
-            raise Unavailable(f"the run did not start within {_START_S:.0f} s") from slow
+            with log.open("ab") as out:
+                process = subprocess.Popen(  # noqa: S603  our own script
+                    argv,
+                    env=env,
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=out,
+                    pass_fds=[writing],
+                )
+        finally:
+            os.close(writing)
+        # The other end is closed once the run is claimed, or nothing will come.
+        claimed, _, _ = select.select([reading], [], [], _START_S)
+        if not claimed:
+            process.kill()
+        process.wait()
+    finally:
+        os.close(reading)
+    if not claimed:
+        raise Unavailable(f"the run did not start within {_START_S:.0f} s")
     if not (folder / "claim").exists():
         said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         raise Unavailable(f"the run did not start: {said[-1] if said else 'no word why'}; {log}")
@@ -153,6 +165,8 @@ def _lose(folder: Path, asked: Request, tasks: dict[str, dict[str, Any]]) -> See
             task.update(state="upstream_failed", message="the run was lost before this task began")
         tasks[key] = task
     attempts = {key: folder / "tasks" / key / str(task["attempt"]) for key, task in tasks.items()}
+    for place in attempts.values():
+        hide_secrets(place)
     values = {key: request.task_values(place) for key, place in attempts.items()} | asked.values
     seen = Seen("failed", "LOST", tasks, values)
     request.save(folder / "lost.json", seen._asdict(), durable=True)

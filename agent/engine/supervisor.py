@@ -1,13 +1,12 @@
-"""The detached process that carries one run: `python -I -S supervisor.py RUN_FOLDER`.
+"""Carries one run, in the detached process that has claimed it (see `claim`).
 
-It claims the run, starts tasks as their dependencies allow, takes their output, ends them when
-they must end, and writes down how it all ended when nothing of it lives any more. It is one loop
-and imports the standard library only (psutil after the first task has started): starting it is
-part of what every job costs.
+It starts tasks as their dependencies allow, takes their output, ends them when they must end, and
+writes down how it all ended when nothing of it lives any more. It is one loop and imports the
+standard library only (psutil after the first task has started): starting it is part of what every
+job costs.
 """
 
 import contextlib
-import fcntl
 import os
 import selectors
 import signal
@@ -16,9 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-sys.path.append(str(Path(__file__).resolve().parents[2]))
-
-from agent.engine import processes, request, values  # found only now
+from agent.engine import processes, request, values
 from agent.engine.attempt import Attempt
 from agent.engine.processes import Group, Mark
 from agent.engine.request import Request, Spec
@@ -250,47 +247,11 @@ def _load_psutil() -> None:
         import psutil  # noqa: F401  # needed soon, and the first task is on its way
 
 
-def _claim(folder: Path) -> int | None:
-    """Make this process the run's; return the lock's descriptor, None where another one has it.
-
-    The claim appears locked: whoever sees it unlocked knows that its supervisor is dead.
-    """
-    mine = folder / f"claim.{os.getpid()}"
-    fd = os.open(mine, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    fcntl.flock(fd, fcntl.LOCK_EX)
-    os.write(fd, b'{"pid": %d, "at": %f}' % (os.getpid(), time.time()))
-    try:
-        os.link(mine, folder / "claim")
-    except FileExistsError:
-        os.close(fd)
-        return None
-    finally:
-        mine.unlink()
-    return fd
-
-
-def main(folder: Path) -> None:
-    """Detach, claim the run, tell the process that started us, carry the run."""
-    reading, writing = os.pipe()
-    if os.fork():
-        os.close(writing)
-        os.read(reading, 1)  # until the claim is made, or nothing will come
-        os._exit(0)
-    os.close(reading)
-    os.setsid()
-    lock = _claim(folder)
-    with contextlib.suppress(OSError):  # who started us may be gone by now
-        os.write(writing, b".")
-    os.close(writing)
-    if lock is None:
-        os._exit(0)
-    wanted = request.load(folder)
+def carry(folder: str) -> None:
+    """Carry the run of this folder, which this process has claimed, to its end."""
+    wanted = request.load(Path(folder))
     if wanted is None:
-        raise SystemExit(f"{folder / 'request.json'} cannot be read")
+        raise SystemExit(f"{folder}/request.json cannot be read")
     sys.path += wanted.paths
     processes.adopt_orphans()
-    Supervisor(folder, wanted).run()
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    Supervisor(Path(folder), wanted).run()

@@ -264,6 +264,18 @@ class Local:
             found.append(failed.model_copy(update={"facts": around}))
         return tuple(found) or (outcomes.nothing_failed(status.run, seen),)
 
+    def observed(self, status: RunStatus, tree: Tree, task: TaskKey) -> Failure:
+        """Return what a task left behind as `VERIFY_FAILED`, with the facts around it."""
+        folder = self._folder(status.run)
+        seen, asked = runs.look(folder), request.load(folder)
+        job = self._job(tree)
+        parameters = _parameters(asked) if asked else None
+        root = Path(asked.root) if asked else Path(tree.root)
+        around = self._facts(tree, job if isinstance(job, Job) else None, task, parameters)
+        found = outcomes.failure(folder, root, task, seen)
+        changes = {"phase": "verify", "code": "VERIFY_FAILED", "facts": around, "started": True}
+        return found.model_copy(update=changes)
+
     def tasks(self, tree: Tree) -> tuple[TaskSource, ...]:
         """Return the job's tasks with their files."""
         job = self._job(tree)

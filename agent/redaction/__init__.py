@@ -10,8 +10,6 @@ from a job goes through `printable` first, so that a colour code cannot cut a se
 import re
 from typing import TYPE_CHECKING
 
-from agent.redaction import detectors, known, pairs, patterns, pem
-
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
@@ -26,7 +24,12 @@ _UNPRINTABLE = re.compile(
     r"\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
-register = known.register
+
+def register(value: str) -> None:
+    """Mask this value from now on, wherever it appears; under 6 characters it is ignored."""
+    from agent.redaction import known
+
+    known.register(value)
 
 
 def mask(text: str) -> str:
@@ -36,6 +39,8 @@ def mask(text: str) -> str:
     addresses, values beside a secret-looking name, and values of this process's secret-looking
     environment variables, plain, base64 or URL-encoded.
     """
+    if not text:
+        return text
     # A mask can uncover the border of another secret, so go on until nothing changes.
     for _ in range(4):
         masked = _once(text)
@@ -46,6 +51,9 @@ def mask(text: str) -> str:
 
 
 def _once(text: str) -> str:
+    # The rules are only built for a text that could hold a secret: a healthy run has few.
+    from agent.redaction import detectors, known, pairs, patterns, pem
+
     text = known.mask(text)
     text = pem.mask(text)
     text = patterns.mask(text)
@@ -65,6 +73,8 @@ def mask_json(value: "JsonValue") -> "JsonValue":
 
 
 def _member(name: str, item: "JsonValue") -> "JsonValue":
+    from agent.redaction import pairs
+
     kind = pairs.secret_kind(name)
     if kind is None or isinstance(item, (bool, int, float, list, dict)) or not item:
         return mask_json(item)

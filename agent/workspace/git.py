@@ -18,6 +18,7 @@ _INHERITED = (
 """What a git hook sets for its children would point us at another repository or index."""
 _QUIET = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "gc.auto=0")
 _TIMEOUT_S = 120
+_EMAIL = "runmend@localhost"
 
 
 class GitError(Exception):
@@ -38,8 +39,9 @@ def run(
     if index is not None:
         env["GIT_INDEX_FILE"] = str(index)
     if author:
-        # The committer is whoever runs us, where git knows them.
-        env |= {"GIT_AUTHOR_NAME": author, "GIT_AUTHOR_EMAIL": "runmend@localhost"}
+        env |= {"GIT_AUTHOR_NAME": author, "GIT_AUTHOR_EMAIL": _EMAIL}
+        if not _knows_committer(folder, env):
+            env |= {"GIT_COMMITTER_NAME": author, "GIT_COMMITTER_EMAIL": _EMAIL}
     try:
         done = subprocess.run(  # noqa: S603  fixed command, no shell
             ["git", *_QUIET, *args],  # noqa: S607  the user's own git
@@ -58,6 +60,22 @@ def run(
         said = done.stderr.decode(errors="replace").strip().splitlines()
         raise GitError(said[0] if said else f"git {args[0]} ended with {done.returncode}")
     return done.stdout
+
+
+def _knows_committer(folder: Path, env: dict[str, str]) -> bool:
+    """Return whether git knows who runs us: then they are the committer. CI often has nobody."""
+    try:
+        done = subprocess.run(
+            ["git", "var", "GIT_COMMITTER_IDENT"],  # noqa: S607  the user's own git
+            cwd=folder,
+            env=env,
+            capture_output=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return True
+    return done.returncode == 0
 
 
 def line(folder: Path, *args: str) -> str:
