@@ -159,7 +159,7 @@ class Console:
         if self._terminal:
             ran = [t for t in status.tasks if not case.rerun or t.task in case.rerun]
             words = "   ".join(self._task(t) for t in ran)
-            self._say(case, at, "run", words)
+            self._say(case, at, "run", words, first=case.iterations > 0)
             return
         for task in status.tasks:
             self._task_once(case, task, at)
@@ -197,7 +197,7 @@ class Console:
 
     def _detail(self, left: str, right: str) -> None:
         if self._terminal:
-            self.line(printable(f"             {left:<22} {right[:160]}"))
+            self.line(printable(f"             {left:<22}  {right[:160]}"))
         else:
             self.line(printable(f"    {left}  {right[:300]}"))
 

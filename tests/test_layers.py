@@ -117,9 +117,8 @@ def test_imports_point_down_only() -> None:
 def test_help_imports_nothing_heavy(name: str) -> None:
     code = (
         "import sys; sys.argv = ['runmend', '--help']\n"
-        "from agent.cli import main\n"
-        "try: main()\n"
-        "except SystemExit: pass\n"
+        "from agent.cli import app\n"
+        "app(standalone_mode=False)\n"
         f"sys.exit({name!r} in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

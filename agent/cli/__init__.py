@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from types import FrameType
+from typing import NoReturn
 
 import typer
 
@@ -68,7 +69,16 @@ def main() -> None:
         code = _say(f"{error.filename or 'this machine'}: {error.strerror or error}", 2)
     except Exception as error:  # noqa: BLE001  the last resort: a bug is told as one, masked
         code = _bug(error)
-    sys.exit(code)
+    _leave(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """End at once: all is written, and taking the interpreter apart would only cost time."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
 
 
 _VERDICTS = {6: "unauthorized", 130: "interrupted", 143: "interrupted"}

@@ -253,7 +253,11 @@ def plan(loaded: "Loaded", output: str) -> int:
     for task in tasks:
         after = f"  after {', '.join(task.depends_on)}" if task.depends_on else ""
         sys.stdout.write(f"   run      {task.task}  {task.type}  {task.path or ''}{after}\n")
-    sys.stdout.write(f"   verify   {len(book.verify)} checks of the playbook\n")
+    if not tasks:
+        where = book.job.file or "the job"
+        sys.stdout.write(f"   create   fails: no task can be read from {where}; see it: heal it\n")
+    count = "1 check" if len(book.verify) == 1 else f"{len(book.verify)} checks"
+    sys.stdout.write(f"   verify   {count} of the playbook\n")
     sys.stdout.write(
         f"   mend     at most {book.limits.iterations} times; deliver: {book.deliver}\n"
     )
