@@ -255,7 +255,7 @@ def plan(loaded: "Loaded", output: str) -> int:
         sys.stdout.write(f"   run      {task.task}  {task.type}  {task.path or ''}{after}\n")
     if not tasks:
         where = book.job.file or "the job"
-        sys.stdout.write(f"   create   fails: no task can be read from {where}; see it: heal it\n")
+        sys.stdout.write(f"   create   will fail: no task can be read from {where}\n")
     count = "1 check" if len(book.verify) == 1 else f"{len(book.verify)} checks"
     sys.stdout.write(f"   verify   {count} of the playbook\n")
     sys.stdout.write(
