@@ -39,7 +39,6 @@ class Opened(Event):
     case: str
     loaded: Loaded
     by: str
-    source: str = ""
 
 
 class Requested(Event):

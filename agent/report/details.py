@@ -134,7 +134,7 @@ def audit(story: Story) -> str:
         ("last event", f"{story.ended:%Y-%m-%d %H:%M:%S} UTC"),
         ("playbook", code(story.playbook_path)),
         ("job's page", link(story.job_url)),
-        ("source", code(story.source)),
+        ("source", code(story.source_path)),
         ("tokens", f"{tokens}, {usage.api_calls} model calls, ${usage.cost_usd:.4f}"),
         ("journal head", code(story.chain_head) if story.chain_head else ""),
     )

@@ -202,7 +202,7 @@ def _audit(story: Story) -> str:
     facts = [
         f"opened {story.opened:%Y-%m-%d %H:%M:%S} UTC by {code(story.by)}, last event"
         f" {story.ended:%Y-%m-%d %H:%M:%S} UTC",
-        f"playbook {code(story.playbook_path)}, source {code(story.source)}",
+        f"playbook {code(story.playbook_path)}, source {code(story.source_path)}",
         f"tokens: {usage.input_tokens:,} in, {usage.output_tokens:,} out,"
         f" {usage.cache_read_tokens:,} read from cache, {usage.cache_write_tokens:,} written to it",
         f"journal head {code(story.chain_head)} (`runmend audit verify` compares it)",

@@ -225,8 +225,6 @@ class Story(Record):
     """As the playbook says; None = unsaid."""
     by: str
     """Who opened the case."""
-    source: str
-    """Digest of the source as it was."""
     source_path: str
     opened: datetime
     ended: datetime

@@ -81,7 +81,6 @@ def _whole(case: Case, history: History) -> dict[str, object]:
         "mode": playbook.approve.mode,
         "production": playbook.production,
         "by": case.opened_by,
-        "source": history.opened.source,
         "source_path": str(case.loaded.source),
         "opened": case.opened_at,
         "state": case.state,

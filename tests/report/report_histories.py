@@ -64,7 +64,7 @@ class History:
                 **{"approve": Approve(mode="auto"), "limits": Limits(), **playbook},
             ),
         )
-        self.add(Opened, case=CASE, loaded=loaded, by="ana@host", source="ab" * 32)
+        self.add(Opened, case=CASE, loaded=loaded, by="ana@host")
 
     def add(self, event: Any, after: float = 0.5, **fields: Any) -> "History":
         self.events.append(event(at=self.at, **fields))
