@@ -27,7 +27,7 @@ LAYERS = (
         "model",
         "simulators",
         "verdicts",
-            "log",
+        "log",
     },
     {"machine"},
     {"events"},
