@@ -101,7 +101,7 @@ def _wait(case: Case, world: World, wait: Wait, polls: int) -> None:
     first = poll.first if poll.first is not None else _FIRST_POLL_S
     longest = poll.max if poll.max is not None else max(_MAX_POLL_S, first)
     # The growth is bounded by hand: a float to a large power overflows.
-    world.sleep(min(first * 1.25 ** min(polls - 1, 60), longest) * world.jitter())
+    world.sleep(min(first * 1.15 ** min(polls - 1, 60), longest) * world.jitter())
 
 
 def _record(case: Case, world: World, event: AnyEvent) -> Case:

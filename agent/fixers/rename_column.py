@@ -142,7 +142,7 @@ def _meant(column: str, work: Work, data: tuple[Dataset, ...]) -> str | None:
 
 def _names(text: str) -> set[str]:
     """Read the names in a list such as `"a", "t.b"` or [`a`, `t`.`b`] or [a, b], also a cut one."""
-    parts = (_last(part.strip(" []().;:")) for part in text.split(","))
+    parts = (_last(part.strip(" []().;:?")) for part in text.split(","))
     return {part.strip("\"`'") for part in parts} - {""}
 
 
