@@ -1,6 +1,8 @@
 # `make demo` and `make test` need Python 3.11 or newer and make, nothing else.
 PYTHON ?= python3
 BIN := .venv/bin
+# What every start of runmend loads: compiled once, also where Python is told not to write bytecode.
+COMPILED := pydantic pydantic_core typer annotated_types typing_inspection typing_extensions.py yaml
 
 .PHONY: demo test setup lint lock
 
@@ -25,6 +27,7 @@ lint: setup
 	@$(BIN)/python -m pip install -q --disable-pip-version-check uv
 	@$(BIN)/uv pip install -q -p $(BIN)/python --require-hashes -r requirements.lock
 	@$(BIN)/uv pip install -q -p $(BIN)/python --no-deps -e .
+	@cd .venv/lib/python3.*/site-packages && ../../../bin/python -m compileall -q -j 0 $(COMPILED) $(CURDIR)/agent
 	@touch $@
 
 lock:
