@@ -262,7 +262,13 @@ class Journal:
                 row = Row(case_id, seq, event.kind, state, body, prev, "")
                 row = row._replace(hash=row.expected(prev))
                 self._db.execute("insert into events values (?, ?, ?, ?, ?, ?, ?)", row)
-            head(int(number) + 1, row.hash)
+            try:
+                head(int(number) + 1, row.hash)
+            except OSError as error:
+                raise JournalError(
+                    f"{self._head_file} cannot be written: {error.strerror or error}. The event is "
+                    "recorded; mend the disk, then resume the case"
+                ) from error
 
     @contextmanager
     def _head_lock(self) -> Iterator["_Head"]:

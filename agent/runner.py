@@ -37,6 +37,8 @@ UNAVAILABLE_S = 300.0
 """How long "not now" is waited out before the driver gives up for now, seconds."""
 _FIRST_POLL_S = 0.01
 _MAX_POLL_S = 1.0
+_GROWTH = 1.15
+"""The local platform's own cadence; a playbook's doubles: 30 s, 60 s, 120 s."""
 
 
 class Wait(NamedTuple):
@@ -100,8 +102,9 @@ def _wait(case: Case, world: World, wait: Wait, polls: int) -> None:
     poll = case.loaded.playbook.poll
     first = poll.first if poll.first is not None else _FIRST_POLL_S
     longest = poll.max if poll.max is not None else max(_MAX_POLL_S, first)
-    # The growth is bounded by hand: a float to a large power overflows.
-    world.sleep(min(first * 1.15 ** min(polls - 1, 60), longest) * world.jitter())
+    growth = _GROWTH if poll.first is None else 2.0
+    # The power is bounded by hand: a float to a large one overflows.
+    world.sleep(min(first * growth ** min(polls - 1, 60), longest) * world.jitter())
 
 
 def _record(case: Case, world: World, event: AnyEvent) -> Case:

@@ -2,6 +2,8 @@
 
 import multiprocessing
 import sqlite3
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -154,6 +156,38 @@ def test_a_file_that_is_no_journal_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "journal.sqlite").write_bytes(b"not a database, " * 500)
     with pytest.raises(JournalError, match="cannot be opened as a journal"):
         Journal(tmp_path)
+
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+import test_journal as t
+from agent.errors import JournalError
+journal = t.Journal(Path(sys.argv[1]))
+case = journal.load("7f3a")
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+try:
+    journal.append(case, t.Started(at=t.AT, run=t.Run(run="r", key="k")))
+except JournalError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_is_one_clear_error_and_loses_nothing(tmp_path: Path) -> None:
+    """Safety case 62; no file of the process may grow any more, as on a full disk."""
+    case = fill(tmp_path)
+    here = str(Path(__file__).parent)
+    argv = [sys.executable, "-c", FULL_DISK, str(tmp_path), here]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert "cannot be" in done.stdout, done.stderr
+    assert "mend the disk" in done.stdout
+    journal = Journal(tmp_path)
+    assert journal.load("7f3a") == case
+    journal.append(case, Started(at=AT, run=Run(run="r", key="k")))
+    journal.close()
+    assert problems(tmp_path) == ()
 
 
 def test_the_budget_is_hard_and_survives_a_restart(tmp_path: Path) -> None:
