@@ -44,9 +44,9 @@ def checks(case: Case, world: World, status: RunStatus) -> tuple[Check, ...]:
         if expectation.task is not None:
             all_checks.append(verification.of_expectation(expectation, status))
         elif expectation.command is not None:
-            from agent.engine import command
+            from agent.engine import check_command
 
-            all_checks.append(command.check(expectation, case.loaded.folder, tree))
+            all_checks.append(check_command.run(expectation, case.loaded.folder, tree))
         else:
             all_checks.append(next(seen))
     if not all_checks:

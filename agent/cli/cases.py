@@ -103,7 +103,7 @@ def heal(
         loaded = playbooks.load(playbook, overrides)
         playbooks.order(loaded)
         if dry_run:
-            from agent.cli.setup import plan
+            from agent.cli.plan import plan
 
             return plan(loaded, output)
         here = desk(state, quiet=output == "json", matrix=matrix, make=True)

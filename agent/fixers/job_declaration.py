@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from agent import edits, jobtext, spelling, yamltext
+from agent.code import edits, jobtext, spelling, yamltext
 from agent.fixers import Proposal, Work
 
 _LISTED = re.compile(r"\((?:keys|types|tasks|environments|known): (?P<names>[^()]*)\)")

@@ -13,7 +13,7 @@ for the task (a circle), and names that are put together at run time.
 
 from yaml.nodes import SequenceNode
 
-from agent import edits, jobtext, products, yamltext
+from agent.code import edits, jobtext, products, yamltext
 from agent.fixers import Proposal, Work
 
 

@@ -20,10 +20,10 @@ import sys
 
 from yaml.nodes import MappingNode, Node, SequenceNode
 
-from agent import edits, jobtext, yamltext
+from agent.code import edits, jobtext, yamltext
+from agent.code.pythontext import Code
 from agent.distributions import IMPORTS, KNOWN
 from agent.fixers import Proposal, Work
-from agent.pythontext import Code
 from agent.records import Facts
 
 _WITH_ENVIRONMENT = frozenset({"spark_python_task", "notebook_task", "python_wheel_task"})

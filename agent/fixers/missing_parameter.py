@@ -23,9 +23,9 @@ from itertools import pairwise
 
 from yaml.nodes import MappingNode, SequenceNode
 
-from agent import cells, edits, jobtext, products, spelling, yamltext
+from agent.code import cells, edits, jobtext, products, spelling, yamltext
+from agent.code.pythontext import Code, called
 from agent.fixers import Proposal, Work
-from agent.pythontext import Code, called
 
 _NAMED = {"notebook_task": "base_parameters", "sql_task": "parameters"}
 _LISTED = "spark_python_task"

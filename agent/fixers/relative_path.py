@@ -20,9 +20,9 @@ from collections.abc import Iterator
 
 from sqlglot import exp
 
-from agent import cells, edits, jobtext, products, spelling, sqltext, yamltext
+from agent.code import cells, edits, jobtext, products, spelling, sqltext, yamltext
+from agent.code.pythontext import Code
 from agent.fixers import Proposal, Work, missing_dependency
-from agent.pythontext import Code
 
 
 def propose(work: Work) -> Proposal | str:

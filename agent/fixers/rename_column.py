@@ -20,12 +20,12 @@ import keyword
 import re
 from typing import NamedTuple
 
-from agent import cells, columns, edits, spelling, sqltext
-from agent.cells import Cell
+from agent.code import cells, columns, edits, spelling, sqltext
+from agent.code.cells import Cell
+from agent.code.pythontext import Code
+from agent.code.sqltext import Mentions, Span
 from agent.fixers import Proposal, Work
-from agent.pythontext import Code
 from agent.records import Dataset, Failure
-from agent.sqltext import Mentions, Span
 
 _OFFERED = re.compile(
     r"(?:Candidate bindings:|Did you mean(?: one of the following\?)?:?)[ :]*(?P<names>[^\n]+)"

@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent import cells, edits
+from agent.code import cells, edits
 
 
 def notebook(*sources: object) -> str:

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent import edits
-from agent.edits import Change
+from agent.code import edits
+from agent.code.edits import Change
 
 
 def applied(text: str, found: tuple[object, ...]) -> str:

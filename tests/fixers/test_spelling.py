@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent import spelling
+from agent.code import spelling
 
 
 @pytest.mark.parametrize(

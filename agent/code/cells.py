@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from agent.edits import Change
+from agent.code.edits import Change
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _UNIT = re.compile(

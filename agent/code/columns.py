@@ -12,9 +12,9 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from agent import sqltext
-from agent.pythontext import Code, called
-from agent.sqltext import Mentions, Span
+from agent.code import sqltext
+from agent.code.pythontext import Code, called
+from agent.code.sqltext import Mentions, Span
 
 _KEYWORDS = frozenset(
     re.findall(

@@ -13,7 +13,7 @@ _PASSED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
 _LINES = 40
 
 
-def check(expectation: Expectation, folder: Path, tree: Tree) -> Check:
+def run(expectation: Expectation, folder: Path, tree: Tree) -> Check:
     """Run one `command` check and return what it came to; exit 0 = holds.
 
     `python` is the interpreter that runs runmend, so that a check may use what runmend brings.

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
-from agent import yamltext
+from agent.code import yamltext
 from agent.records import Failure
 
 MAIN_FILE = {

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from agent.sqltext import Span
+from agent.code.sqltext import Span
 
 
 class Piece(NamedTuple):

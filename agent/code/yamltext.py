@@ -10,7 +10,7 @@ from typing import NamedTuple
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from agent.edits import Change
+from agent.code.edits import Change
 
 _LONGEST = 262_144
 """Characters; what is longer is no file that a person keeps, and takes too long to compose."""

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from agent import cells, jobtext, sqltext
-from agent.pythontext import Code, called
+from agent.code import cells, jobtext, sqltext
+from agent.code.pythontext import Code, called
 
 _WRITES_FILE = frozenset(
     re.findall(
