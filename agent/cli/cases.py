@@ -4,7 +4,7 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -94,18 +94,34 @@ def heal(
     output: Output = "text",
 ) -> int:
     """Carry a playbook's job to a verified success; go on with its open case where there is one."""
-    from agent import cases as work
     from agent import playbook as playbooks
 
     flags = {"approve.mode": mode, "target": target, "deliver": deliver}
-    overrides = {k: v for k, v in flags.items() if v is not None}
-    with failing(output):
-        loaded = playbooks.load(playbook, overrides)
-        playbooks.order(loaded)
-        if dry_run:
-            from agent.cli.plan import plan
+    if not dry_run:
+        return begin(playbook, flags, matrix=matrix, state=state, output=output)
+    from agent.cli.plan import plan
 
-            return plan(loaded, output)
+    with failing(output):
+        loaded = playbooks.load(playbook, {k: v for k, v in flags.items() if v is not None})
+        playbooks.order(loaded)
+        return plan(loaded, output)
+
+
+def begin(
+    playbook: Path,
+    flags: Mapping[str, str | None],
+    *,
+    matrix: Path | None = None,
+    state: Path | None,
+    output: str,
+) -> int:
+    """Heal a playbook; `flags` are playbook keys that win over the file, None = not given."""
+    from agent import cases as work
+    from agent import playbook as playbooks
+
+    with failing(output):
+        loaded = playbooks.load(playbook, {k: v for k, v in flags.items() if v is not None})
+        playbooks.order(loaded)
         here = desk(state, quiet=output == "json", matrix=matrix, make=True)
         return _carry(here, output, state, playbook, lambda: work.heal(here, loaded))
 

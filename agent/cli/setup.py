@@ -1,4 +1,4 @@
-"""Commands around a first use: demo, init, doctor."""
+"""Commands around a first use: demo, rehearse, init, doctor."""
 
 import json
 import shutil
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
-from agent.cli.cases import Output, State, failing, heal
+from agent.cli.cases import Output, State, begin, failing
 
 if TYPE_CHECKING:
     from agent.records import TaskSource
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def add(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    for command in (demo, init, doctor):
+    for command in (demo, rehearse, init, doctor):
         app.command()(command)
 
 
@@ -33,7 +33,34 @@ def demo(
     folder = Path(tempfile.mkdtemp(prefix="runmend-demo-"))
     shutil.copytree(demo_folder(), folder, dirs_exist_ok=True)
     name = "escalate.yaml" if escalate else "nightly.yaml"
-    return heal(folder / name, state=state, output=output)
+    return begin(folder / name, {}, state=state, output=output)
+
+
+def rehearse(
+    playbook: Annotated[Path, typer.Argument(help="The playbook to rehearse.")],
+    mode: Annotated[
+        Literal["observe", "suggest", "approve", "auto"] | None,
+        typer.Option(help="Who decides about patches; wins over the playbook."),
+    ] = None,
+    output: Output = "text",
+) -> int:
+    """Heal a copy of the source and its data in a temporary folder: nothing of yours is touched.
+
+    What a task does outside the source, such as sending something, it does in a rehearsal too.
+    """
+    from agent import playbook as playbooks
+
+    with failing(output):
+        loaded = playbooks.load(playbook)
+        stage = Path(tempfile.mkdtemp(prefix="runmend-rehearsal-"))
+        left_out = shutil.ignore_patterns(".git", ".runmend", ".venv", "__pycache__")
+        shutil.copytree(loaded.source, stage / "source", symlinks=True, ignore=left_out)
+    path = Path(loaded.path)
+    flags = {"approve.mode": mode, "source": str(stage / "source"), "deliver": "patch"}
+    if path.is_relative_to(loaded.source):
+        path = stage / "source" / path.relative_to(loaded.source)
+        del flags["source"]
+    return begin(path, flags, state=stage / "state", output=output)
 
 
 def demo_folder() -> Path:
