@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(("what", "least"), [("build", 15), ("in-place", 15), ("branch", 12)])
 def test_a_kill_at_any_step_is_made_good_by_the_next_call(
