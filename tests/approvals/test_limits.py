@@ -18,7 +18,7 @@ BUNDLE = "targets:\n  dev: {mode: development}\n  prod: {mode: production}\nname
 
 def loaded(**said: Any) -> Loaded:
     values = {"platform": "local", "job": {"file": "job.yaml"}, **said}
-    return Loaded(path="/work/books/nightly.yaml", playbook=Playbook.model_validate(values))
+    return Loaded(path="/srv/books/nightly.yaml", playbook=Playbook.model_validate(values))
 
 
 def refuse(
@@ -206,7 +206,7 @@ def test_changed_lines_are_counted_like_diff_does(old: list[str], new: list[str]
 
 @given(st.text(max_size=30))
 def test_no_path_escapes_the_source_folder(path: str) -> None:
-    root = Path("/work/books")
+    root = Path("/srv/books")
     if approvals.editable(path, loaded()):
         assert (root / path).resolve().is_relative_to(root)
         assert "/." not in f"/{path}"

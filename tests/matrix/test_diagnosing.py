@@ -7,7 +7,7 @@ from agent.records import Diagnosis, Failure, Line, Location
 
 CHAIN = """\
 Traceback (most recent call last):
-  File "/work/job/load.py", line 7, in load
+  File "/srv/job/load.py", line 7, in load
     frame["amout"]
   File "/env/lib/python3.11/site-packages/pandas/core/indexes/base.py", line 3812, in get_loc
     raise KeyError(key) from err
@@ -16,7 +16,7 @@ KeyError: 'amout'
 The above exception was the direct cause of the following exception:
 
 Traceback (most recent call last):
-  File "/work/job/load.py", line 12, in <module>
+  File "/srv/job/load.py", line 12, in <module>
     main()
 RuntimeError: load failed
 """
@@ -42,7 +42,7 @@ def test_the_exception_that_others_were_raised_from_decides(shipped: matrix.Matr
     assert found.parameters == {"column": "amout"}
     assert found.evidence[0] == Line(source="log", number=6, text="KeyError: 'amout'")
     assert found.location == Location(
-        path="/work/job/load.py", line=7, code='frame["amout"]', cell=None
+        path="/srv/job/load.py", line=7, code='frame["amout"]', cell=None
     )
     assert found.confidence > 0.9
 
