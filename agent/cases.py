@@ -10,14 +10,14 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
 
 from agent import platforms, playbook, runner
-from agent.errors import ApprovalInvalid, Held, Signalled, UsageError
+from agent.errors import ApprovalInvalid, Held, Refused, RunmendError, Signalled, UsageError
 from agent.events import AnyEvent, Approved, Delivered, Expired, Failed, Opened, Rejected, Undone
 from agent.journal import Journal
 from agent.machine import Case
@@ -61,6 +61,7 @@ class Desk(NamedTuple):
             now=self.now,
             sleep=self.sleep,
             jitter=self.jitter,
+            told=set(),
         )
 
 
@@ -101,15 +102,29 @@ def lock(state: Path, loaded: Loaded, case: str) -> Iterator[None]:
 
 
 def open_case(desk: Desk, loaded: Loaded) -> Case | None:
-    """Return the newest case of this playbook that has not ended, or None."""
-    summaries = desk.journal.cases(loaded.path)
-    live = [s.case for s in summaries if s.state in runner.STEPS]
-    return desk.journal.load(live[-1]) if live else None
+    """Return the newest case of this playbook that has not ended, or None.
+
+    A case that still has to put something back has not ended.
+    """
+    for summary in reversed(desk.journal.cases(loaded.path)):
+        if summary.state in runner.STEPS:
+            return desk.journal.load(summary.case)
+        if summary.state in ("escalated", "cancelled"):
+            case = desk.journal.load(summary.case)
+            if case.unrestored:
+                return case
+    return None
 
 
-def heal(desk: Desk, loaded: Loaded) -> Result:
-    """Carry the open case of a playbook on, or begin one; what it requires comes first."""
+def heal(desk: Desk, loaded: Loaded, run: str | None = None) -> Result:
+    """Carry the open case of a playbook on, or begin one; what it requires comes first.
+
+    With `run` the case begins at that failed run. Raises `Held` where a case of another run is
+    open.
+    """
     playbook.order(loaded)
+    if run is not None:
+        return _heal_run(desk, loaded, run)
     if open_case(desk, loaded) is None and (unmet := _required(desk, loaded)) is not None:
         return unmet
     with lock(desk.state, loaded, "new"):
@@ -120,19 +135,43 @@ def heal(desk: Desk, loaded: Loaded) -> Result:
         return _drive(desk, case or _begin(desk, loaded))
 
 
-def _begin(desk: Desk, loaded: Loaded) -> Case:
+def _heal_run(desk: Desk, loaded: Loaded, run: str) -> Result:
+    with lock(desk.state, loaded, "new"):
+        case = open_case(desk, loaded)
+        if case is not None and case.adopts != run:
+            raise Held(
+                f"case {case.id} of {loaded.playbook.name} is open and begins elsewhere. "
+                f"Go on with it: runmend resume {case.id}; or end it: runmend cancel {case.id}"
+            )
+        return _drive(desk, case or _begin(desk, loaded, run))
+
+
+def _begin(desk: Desk, loaded: Loaded, run: str | None = None) -> Case:
     platforms.connect(platforms.Context(loaded, desk.state, desk.cache))
-    event = Opened(at=desk.now(), case=uuid4().hex[:8], loaded=loaded, by=whoami())
+    event = Opened(at=desk.now(), case=uuid4().hex[:8], loaded=loaded, by=whoami(), run=run)
     return desk.journal.open_case(event)
 
 
 def _drive(desk: Desk, case: Case) -> Result:
+    world = desk.world(case)
     desk.audience.began(case)
     try:
-        return Result(*runner.drive(case, desk.world(case)))
+        result = Result(*runner.drive(case, world))
+        if result.case.ended:
+            _close(result.case, world)
+        return result
     except Signalled as signalled:
         signalled.case = case.id
         raise
+
+
+def _close(case: Case, world: World) -> None:
+    """Stop what the case had started besides its runs; it has ended whether that works or not."""
+    try:
+        for stopped in world.platform.close():
+            world.audience.noted(case, stopped)
+    except RunmendError as error:
+        world.audience.noted(case, f"what was started for this case may still run: {error}")
 
 
 def _required(desk: Desk, loaded: Loaded) -> Result | None:
@@ -173,7 +212,7 @@ def _unmet(desk: Desk, loaded: Loaded, other: Loaded) -> Result:
 def resume(desk: Desk, case_id: str) -> Result:
     """Carry a case on from where it stands; an ended one is returned as it is."""
     case = desk.journal.load(case_id)
-    if case.ended:
+    if case.ended and not case.unrestored:
         return Result(case, None)
     with lock(desk.state, case.loaded, case.id):
         return _drive(desk, desk.journal.load(case_id))
@@ -222,7 +261,14 @@ def decide(desk: Desk, case_id: str, patch: str, *, approve: bool, reason: str) 
 def cancel(desk: Desk, case_id: str, reason: str) -> Case:
     """End a case; nothing of it runs any more when this returns."""
     case = desk.journal.load(case_id)
-    return runner.cancel(case, desk.world(case), whoami(), reason)
+    world = desk.world(case)
+    case = runner.cancel(case, world, whoami(), reason)
+    if case.unrestored:
+        # A living driver that sees the end goes on to put back; then it is the one that does it.
+        with suppress(Held), lock(desk.state, case.loaded, case.id):
+            case, _ = runner.drive(desk.journal.load(case_id), world)
+    _close(case, world)
+    return case
 
 
 def undo(desk: Desk, case_id: str) -> str:
@@ -235,7 +281,23 @@ def undo(desk: Desk, case_id: str) -> str:
     case = desk.journal.load(case_id)
     if not isinstance(case.end, Delivered) or case.end.how == "nothing":
         raise UsageError(f"case {case.id} has delivered nothing that could be undone")
-    desk.world(case).may_change()
-    what = workspace.undo(case.loaded.source, case.end)
-    desk.journal.append(case, Undone(at=desk.now(), by=whoami(), what=what))
+    world = desk.world(case)
+    world.may_change()
+    said: list[str] = []
+    made = None
+    if case.former is not None and case.former.kept and case.patched:
+        with lock(desk.state, case.loaded, case.id):
+            made, what = runner.put_back(case, world, uuid4().hex)
+        if made is None:
+            raise Refused(what)
+        said.append(what)
+    try:
+        if case.end.how != "patch" or not said:
+            said.append(workspace.undo(case.loaded.source, case.end))
+    except Refused as error:
+        if made is None:
+            raise
+        said.append(f"the source stays as it is: {error}")
+    what = "; ".join(said)
+    desk.journal.append(case, Undone(at=desk.now(), by=whoami(), what=what, deployment=made))
     return what

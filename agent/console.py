@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING
 
 from agent.events import (
+    Adopted,
     AnyEvent,
     Approved,
     Cancelled,
@@ -24,11 +25,12 @@ from agent.events import (
     Finished,
     Proposed,
     Rejected,
+    Restored,
     Settled,
     Started,
 )
 from agent.machine import Case
-from agent.records import Check, Diagnosis, RunStatus, TaskStatus
+from agent.records import Check, Diagnosis, Run, RunStatus, TaskStatus
 from agent.redaction import printable
 from agent.world import World
 
@@ -44,6 +46,10 @@ _TASK_WORDS = {
     "skipped": "skipped",
     "upstream_failed": "skipped (upstream failed)",
 }
+
+
+_MANY = 10
+"""A run of more tasks is told as one summary and its failed tasks."""
 
 
 class Console:
@@ -111,8 +117,16 @@ class Console:
         match event:
             case Deployed():
                 self._deployed(before, event)
+            case Adopted():
+                self._say(
+                    after, event.at, "run", printable(f"taken over {event.run.run}"), first=True
+                )
+                self._page(event.run)
             case Started():
                 self._shown.clear()
+                if event.run.note:
+                    self._say(after, event.at, "run", printable(event.run.note))
+                self._page(event.run)
             case Finished():
                 self._tasks(after, event.status, event.at)
             case Failed():
@@ -129,8 +143,15 @@ class Console:
                 self._say(after, event.at, "approve", text)
             case Checked():
                 self._checked(after, event.at, event.checks)
+            case Restored():
+                self._say(after, event.at, "restore", printable(event.what))
             case Delivered() | Escalated() | Settled() | Cancelled():
                 self._clear()
+
+    def _page(self, run: Run) -> None:
+        """Show where a run can be watched, where that is a page."""
+        if run.url is not None and run.url.startswith("http"):
+            self._detail("page", run.url)
 
     def _deployed(self, before: Case, event: Deployed) -> None:
         again = before.state == "redeploy"
@@ -159,8 +180,15 @@ class Console:
         if self._terminal:
             ran = [t for t in status.tasks if not case.rerun or t.task in case.rerun]
             words = "   ".join(self._task(t) for t in ran)
-            self._say(case, at, "run", words, first=case.iterations > 0)
+            if len(ran) > _MANY:
+                words = status.summary()
+            self._say(case, at, "run", printable(words), first=case.iterations > 0)
+            if len(ran) > _MANY:
+                for task in (t for t in ran if t.state in ("failed", "timed_out")):
+                    self._say(case, at, "", f"{self._task(task)}  {task.url or ''}".rstrip())
             return
+        if len(status.tasks) > _MANY:
+            self._say(case, at, "run", printable(status.summary()))
         for task in status.tasks:
             self._task_once(case, task, at)
 

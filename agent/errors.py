@@ -8,6 +8,7 @@ configuration, our surroundings, or a bug.
     │   ├── PlaybookError         2    a playbook that does not parse or contradicts itself
     │   ├── MatrixError           2    an error matrix that does not parse or is unsafe
     │   └── UnknownCase           2    no such case, patch or file
+    ├── PersonNeeded              3    only a person may do the next step; the message says what
     ├── Refused                   4    policy says no, now and on every retry
     ├── ApprovalInvalid           4    a decision that fits no waiting patch
     │   └── ApprovalExpired       5    the patch's time to be decided has passed
@@ -43,6 +44,12 @@ class MatrixError(UsageError):
 
 class UnknownCase(UsageError):
     """No such case, or more than one fits the given start of its id."""
+
+
+class PersonNeeded(RunmendError):
+    """What comes next is a person's to do, outside of us; the message holds the command for it."""
+
+    exit_code = 3
 
 
 class Refused(RunmendError):

@@ -30,6 +30,8 @@ class Event(Record):
     """Something that happened to a case."""
 
     at: datetime
+    api_calls: int = 0
+    """Calls made to the platform's API since the event before, filled in when it is recorded."""
 
 
 class Opened(Event):
@@ -39,6 +41,8 @@ class Opened(Event):
     case: str
     loaded: Loaded
     by: str
+    run: str | None = None
+    """The failed run the case begins at, by id or URL; None = it begins at create."""
 
 
 class Requested(Event):
@@ -46,7 +50,7 @@ class Requested(Event):
 
     kind: Literal["requested"] = "requested"
     key: str
-    action: Literal["deploy", "start", "cancel", "model", "deliver"]
+    action: Literal["deploy", "start", "cancel", "model", "deliver", "restore", "undo"]
     by: str = ""
     """With `cancel`: the person who ends the case; empty where its deadline does."""
     reason: str = ""
@@ -59,6 +63,16 @@ class Deployed(Event):
     kind: Literal["deployed"] = "deployed"
     key: str
     deployment: Deployment
+
+
+class Adopted(Event):
+    """The case begins at a run that somebody else started; nothing was deployed by us."""
+
+    kind: Literal["adopted"] = "adopted"
+    key: str
+    """Of the private copy of the source."""
+    deployment: Deployment
+    run: Run
 
 
 class Started(Event):
@@ -177,18 +191,30 @@ class Cancelled(Event):
     reason: str = ""
 
 
+class Restored(Event):
+    """A case that ended without a heal put back what it had deployed, or says why it could not."""
+
+    kind: Literal["restored"] = "restored"
+    what: str
+    deployment: Deployment | None = None
+    """None where nothing was put back."""
+
+
 class Undone(Event):
     """A delivered fix was taken back."""
 
     kind: Literal["undone"] = "undone"
     by: str
     what: str
+    deployment: Deployment | None = None
+    """What is deployed now, where the platform keeps deployments."""
 
 
 AnyEvent = Annotated[
     Opened
     | Requested
     | Deployed
+    | Adopted
     | Started
     | Finished
     | Failed
@@ -202,6 +228,7 @@ AnyEvent = Annotated[
     | Settled
     | Escalated
     | Cancelled
+    | Restored
     | Undone,
     Field(discriminator="kind"),
 ]

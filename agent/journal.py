@@ -24,7 +24,7 @@ from pydantic import ValidationError
 from agent.errors import BudgetSpent, Held, JournalError, JournalTampered, UnknownCase
 from agent.events import EVENT, AnyEvent, Checked, Opened
 from agent.machine import Case, advance, opened
-from agent.records import Check
+from agent.records import Check, Deployment
 
 _SCHEMA = """
 create table if not exists events (
@@ -171,6 +171,18 @@ class Journal:
             (playbook,),
         )
         return Checked.model_validate_json(rows[0][0]).checks if rows else None
+
+    def last_deployment(self, playbook: str) -> Deployment | None:
+        """Return what was deployed last for a playbook, by its path; None before anything was."""
+        kinds = "('adopted', 'deployed', 'restored', 'undone')"
+        cases = "select case_id from events where kind = 'opened' and "
+        named = "json_extract(body, '$.loaded.path') = ?"
+        condition = f"where kind in {kinds} and case_id in ({cases}{named}) order by rowid desc"
+        for row in self._rows(condition, (playbook,)):
+            found = getattr(_parse(row), "deployment", None)
+            if isinstance(found, Deployment):
+                return found
+        return None
 
     def reserve(self, case_id: str, usd: float, budget_usd: float) -> None:
         """Set money aside before it is spent. Raises `BudgetSpent` where not that much is left.

@@ -11,6 +11,7 @@ from typing import Literal, get_args
 
 from agent.errors import ImpossibleEvent
 from agent.events import (
+    Adopted,
     AnyEvent,
     Approved,
     Cancelled,
@@ -26,6 +27,7 @@ from agent.events import (
     Proposed,
     Rejected,
     Requested,
+    Restored,
     Settled,
     Started,
     Undone,
@@ -55,7 +57,9 @@ TRANSITIONS: MappingProxyType[tuple[State | None, str], State] = MappingProxyTyp
     {
         (None, "opened"): "create",
         ("create", "requested"): "create",
+        ("create", "proposed"): "approve",
         ("create", "deployed"): "run",
+        ("create", "adopted"): "poll",
         ("create", "failed"): "diagnose",
         ("run", "requested"): "run",
         ("run", "started"): "poll",
@@ -78,7 +82,12 @@ TRANSITIONS: MappingProxyType[tuple[State | None, str], State] = MappingProxyTyp
         ("redeploy", "requested"): "redeploy",
         ("redeploy", "deployed"): "run",
         ("redeploy", "failed"): "diagnose",
+        ("done", "requested"): "done",
         ("done", "undone"): "done",
+        ("escalated", "requested"): "escalated",
+        ("escalated", "restored"): "escalated",
+        ("cancelled", "requested"): "cancelled",
+        ("cancelled", "restored"): "cancelled",
         **{(state, "escalated"): "escalated" for state in WORKING},
         **{(state, "cancelled"): "cancelled" for state in WORKING},
     }
@@ -96,9 +105,17 @@ class Case(Record):
     loaded: Loaded
     opened_at: datetime
     opened_by: str
+    adopts: str | None = None
+    """The run that somebody else started and the case begins at."""
     requested: Requested | None = None
     """The change that was asked for and whose outcome is not recorded yet."""
     deployment: Deployment | None = None
+    """What is deployed now, as far as we know."""
+    former: Deployment | None = None
+    """What was deployed before the first patch; `former_tree` is its private copy's key."""
+    former_tree: str | None = None
+    patched: bool = False
+    """Whether a patch is, or may be, deployed."""
     run: Run | None = None
     """The newest run."""
     started_at: datetime | None = None
@@ -133,12 +150,20 @@ class Case(Record):
     tried: tuple[str, ...] = ()
     """What was tried and what came of it, one sentence each."""
     usage: Usage = Usage()
+    api_calls: int = 0
+    """Calls to the platform's API so far."""
     end: Settled | Escalated | Rejected | Expired | Cancelled | Delivered | None = None
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will happen by itself."""
+        """Whether nothing more will happen by itself, but for `unrestored`."""
         return self.state in ENDED
+
+    @property
+    def unrestored(self) -> bool:
+        """Whether it ended without a heal while its patch is deployed somewhere that keeps it."""
+        kept = self.former is not None and self.former.kept
+        return kept and self.patched and self.state in ("escalated", "cancelled")
 
 
 def opened(event: Opened) -> Case:
@@ -150,6 +175,7 @@ def opened(event: Opened) -> Case:
         loaded=event.loaded,
         opened_at=event.at,
         opened_by=event.by,
+        adopts=event.run,
     )
 
 
@@ -161,16 +187,25 @@ def advance(case: Case, event: AnyEvent) -> Case:
             f"case {case.id}: {event.kind!r} cannot happen in state {case.state!r}; "
             f"possible: {', '.join(k for s, k in TRANSITIONS if s == case.state) or 'nothing'}"
         )
-    changes: dict[str, object] = {"state": state, "length": case.length + 1, "requested": None}
+    changes: dict[str, object] = {
+        "state": state,
+        "length": case.length + 1,
+        "requested": None,
+        "api_calls": case.api_calls + event.api_calls,
+    }
     return case.model_copy(update=changes | _fold(case, event))
 
 
 def _fold(case: Case, event: AnyEvent) -> dict[str, object]:  # noqa: C901  one arm per event
     match event:
         case Requested():
-            return {"requested": event}
+            deploys = event.action == "deploy" and bool(case.edits)
+            return {"requested": event, "patched": case.patched or deploys}
         case Deployed():
-            return {"deployment": event.deployment, "tree": event.key}
+            return {"deployment": event.deployment, "tree": event.key, **_former(case, event)}
+        case Adopted():
+            changes = {"deployment": event.deployment, "tree": event.key, "run": event.run}
+            return {**changes, "started_at": event.at, **_former(case, event)}
         case Started():
             return {"run": event.run, "started_at": event.at, "due_at": None, "checks": ()}
         case Finished():
@@ -189,8 +224,17 @@ def _fold(case: Case, event: AnyEvent) -> dict[str, object]:  # noqa: C901  one 
             return {"end": event, "usage": case.usage.plus(event.usage)}
         case Rejected() | Expired() | Cancelled() | Delivered():
             return {"end": event}
-        case Undone() | Opened():
+        case Restored() | Undone():
+            now = event.deployment
+            return {"patched": False, **({} if now is None else {"deployment": now})}
+        case Opened():
             return {}
+
+
+def _former(case: Case, event: Deployed | Adopted) -> dict[str, object]:
+    if case.edits:
+        return {}
+    return {"former": event.deployment, "former_tree": event.key}
 
 
 def _ended(case: Case, status: RunStatus) -> dict[str, object]:
@@ -224,7 +268,7 @@ def _approved(case: Case, event: Approved) -> dict[str, object]:
         "due_at": event.at + timedelta(seconds=patch.wait_s),
     }
     if not patch.edits:
-        return changes | {"reruns": case.reruns + 1}
+        return changes | {"reruns": case.reruns + (patch.author != "deploy")}
     return changes | {
         "edits": (*case.edits, *patch.edits),
         "iterations": case.iterations + 1,

@@ -4,22 +4,16 @@ from collections.abc import Sequence
 
 from agent import verification
 from agent.machine import Case
-from agent.playbook import Expectation
 from agent.records import Check, Failure, Line, RunStatus
 from agent.world import World
 
 
 def missing(case: Case, world: World) -> tuple[Failure, ...]:
     """Return a failure per named resource that the playbook requires and that is not there."""
-    wanted = [
-        Expectation(table=r.table, file=r.file, rows=r.rows)
-        for r in case.loaded.playbook.requires
-        if r.playbook is None
-    ]
+    wanted = [r for r in case.loaded.playbook.requires if r.playbook is None]
     if not wanted:
         return ()
     tree = world.build(case, "source")
-    status = RunStatus(run="", state="succeeded")
     return tuple(
         Failure(
             phase="create",
@@ -28,7 +22,7 @@ def missing(case: Case, world: World) -> tuple[Failure, ...]:
             log=check.evidence,
             started=False,
         )
-        for check in world.platform.verify(status, tree, wanted)
+        for check in world.platform.required(wanted, tree)
         if check.outcome != "held"
     )
 

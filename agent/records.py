@@ -5,6 +5,7 @@ text that came from a job is masked before it enters a record (`redaction.mask`)
 """
 
 import hashlib
+from collections import Counter
 from datetime import datetime
 from enum import IntEnum
 from typing import Annotated, Literal, Self
@@ -234,7 +235,8 @@ class Patch(Record):
     """Tasks that will run (again): patched, failed, everything downstream. Empty = all."""
     rationale: str
     author: str
-    """`fixer:<name>`, `model:<id>`, `rerun` (no edits), `person:<name>` once edited."""
+    """`fixer:<name>`, `model:<id>`, `person:<name>` once edited; without edits `rerun`, or `deploy`
+    where bringing the source as it is needs a person."""
     effects: tuple[Effect, ...] = ()
     confidence: float = 1.0
     wait_s: float = 0.0
@@ -304,6 +306,18 @@ class RunStatus(Record):
     """The platform's own words for the state."""
     tasks: tuple[TaskStatus, ...] = ()
     url: str | None = None
+    look_s: float | None = None
+    """When the platform would look again, seconds from now; None = it has no opinion."""
+    notes: tuple[str, ...] = ()
+    """What a person may want to know: queued behind another run, a retry the platform started."""
+
+    def summary(self) -> str:
+        """Return `25 tasks: 20 succeeded, 3 failed, 2 skipped`."""
+        words = {"timed_out": "failed", "upstream_failed": "skipped"}
+        counts = Counter(words.get(task.state, task.state) for task in self.tasks)
+        order = ("succeeded", "failed", "skipped", "cancelled", "running", "pending")
+        said = ", ".join(f"{counts[word]} {word}" for word in order if counts[word])
+        return f"{len(self.tasks)} tasks: {said}"
 
 
 class Deployment(Record):
@@ -321,6 +335,10 @@ class Deployment(Record):
     """Task keys in dependency order."""
     notes: tuple[str, ...] = ()
     """What a person may want to know: environment cached, built in 3.1 s ..."""
+    files: dict[str, str] = {}
+    """Remote path: SHA-256 of what was deployed there, to notice what somebody else changed."""
+    kept: bool = False
+    """True where it outlives the case: what a case without a heal changed is then put back."""
 
 
 class Run(Record):
@@ -333,6 +351,8 @@ class Run(Record):
     """The run whose successful tasks it builds on, or None for a full run."""
     parameters: dict[str, str] = {}
     """Resolved job parameters, so that a replacement run gets the same ones."""
+    note: str = ""
+    """What a person may want to know: why a new run was started instead of a repair."""
 
 
 class Check(Record):
@@ -413,8 +433,9 @@ class TaskSource(Record):
 
 
 class Repair(Record):
-    """Run some tasks of an ended run again and keep what the others did."""
+    """Run an ended run again, with its resolved parameters: some of its tasks, or all."""
 
     run: str
     tasks: tuple[TaskKey, ...]
-    """Patched, failed and everything downstream of them."""
+    """Patched, failed and everything downstream of them; what the others did is kept.
+    Empty = a new run of the whole job takes the ended one's place."""

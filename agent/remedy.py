@@ -21,6 +21,7 @@ from agent.records import (
     Effect,
     NoFix,
     Patch,
+    Risk,
     TaskKey,
     TaskSource,
     Usage,
@@ -94,6 +95,22 @@ def _no_progress(case: Case) -> str | None:
     if now.issuperset(case.mended):
         return "no progress: the last fix was deployed and the same failure came back"
     return None
+
+
+def asking(effects: Sequence[Effect], approved: Sequence[Effect] = ()) -> tuple[Effect, ...]:
+    """Return the effects that a person must approve and has not."""
+    return tuple(e for e in effects if e.risk >= Risk.ASK and e not in approved)
+
+
+def deploy(case: Case, world: World, effects: tuple[Effect, ...]) -> Proposed:
+    """Ask whether the source as it is may be deployed, given what that would do."""
+    patch = Patch(
+        rationale="Deploy the source as it is.",
+        author="deploy",
+        target=case.loaded.playbook.where,
+        effects=effects,
+    )
+    return _proposed(case, world, patch, diff="", result=case.results[-1], tried=())
 
 
 def _rerun(case: Case, world: World) -> Proposed:
@@ -190,7 +207,8 @@ def _propose(
         target=case.loaded.playbook.where,
     )
     found = effects.of_patch(patch, read, lambda path: changed.get(path, read(path)))
-    patch = patch.with_effects((*found, *_rerun_effects(case, tasks, rerun)))
+    bringing = world.platform.plan(after, case.deployment)
+    patch = patch.with_effects((*found, *bringing, *_rerun_effects(case, tasks, rerun)))
     diff = workspace.diff(edits, read)
     return _proposed(case, world, patch, diff=diff, result=result, tried=tried, usage=usage)
 

@@ -8,12 +8,13 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
 from agent import proof, remedy
-from agent.errors import Held, Refused, Unauthorized, Unavailable
+from agent.errors import Held, PersonNeeded, Refused, Unauthorized, Unavailable
 from agent.events import (
+    Adopted,
     AnyEvent,
     Approved,
     Cancelled,
@@ -27,18 +28,26 @@ from agent.events import (
     Finished,
     Rejected,
     Requested,
+    Restored,
     Started,
 )
 from agent.machine import Case, Working
-from agent.records import Decision, Repair
+from agent.records import Decision, Deployment, Repair, RunStatus, Tree
 from agent.world import World
+
+if TYPE_CHECKING:
+    from agent.matrix import Matrix
 
 UNAVAILABLE_S = 300.0
 """How long "not now" is waited out before the driver gives up for now, seconds."""
 _FIRST_POLL_S = 0.01
 _MAX_POLL_S = 1.0
 _GROWTH = 1.15
-"""The local platform's own cadence; a playbook's doubles: 30 s, 60 s, 120 s."""
+"""Where the platform has no opinion when to look; a playbook's own cadence doubles."""
+
+
+OTHERS = ("remote_overwrite", "resource_delete", "resource_recreate")
+"""Effects of a deploy that undoing never has: what is there is not what we deployed."""
 
 
 class Wait(NamedTuple):
@@ -67,9 +76,9 @@ def drive(case: Case, world: World) -> tuple[Case, Pause | None]:
     """
     unavailable_s = 0.0
     polls = 0
-    while not case.ended:
+    while not case.ended or case.unrestored:
         try:
-            outcome = _overdue(case, world) or STEPS[case.state](case, world)  # type: ignore[index]  # not ended = working
+            outcome = _overdue(case, world) or _step(case)(case, world)
         except Unavailable as error:
             wait_s = min(error.retry_after_s or 2.0 + unavailable_s / 2, 60.0)
             unavailable_s += wait_s
@@ -80,6 +89,8 @@ def drive(case: Case, world: World) -> tuple[Case, Pause | None]:
             return case, Pause("unauthorized", str(error))
         except Refused as error:
             return case, Pause("refused", str(error))
+        except PersonNeeded as error:
+            return case, Pause("waiting", str(error))
         else:
             unavailable_s = 0.0
         match outcome:
@@ -94,12 +105,20 @@ def drive(case: Case, world: World) -> tuple[Case, Pause | None]:
     return case, None
 
 
+def _step(case: Case) -> Step:
+    """Return what is to be done; an ended case that comes here has something to put back."""
+    return restore if case.ended else STEPS[case.state]  # type: ignore[index]  # not ended = working
+
+
 def _wait(case: Case, world: World, wait: Wait, polls: int) -> None:
     if wait.why:
         world.audience.waiting(case, wait.why)
         world.sleep(wait.seconds)
         return
     poll = case.loaded.playbook.poll
+    if poll.first is None and wait.seconds:
+        world.sleep(min(wait.seconds, poll.max or wait.seconds) * world.jitter())
+        return
     first = poll.first if poll.first is not None else _FIRST_POLL_S
     longest = poll.max if poll.max is not None else max(_MAX_POLL_S, first)
     growth = _GROWTH if poll.first is None else 2.0
@@ -109,6 +128,7 @@ def _wait(case: Case, world: World, wait: Wait, polls: int) -> None:
 
 def _record(case: Case, world: World, event: AnyEvent) -> Case:
     """Append, or see what somebody else made of the case meanwhile."""
+    event = event.model_copy(update={"api_calls": world.platform.calls()})
     try:
         after = world.journal.append(case, event)
     except Held:
@@ -135,8 +155,14 @@ def _overdue(case: Case, world: World) -> Outcome | None:
 
 
 def create(case: Case, world: World) -> Outcome:
-    """Deploy the source as it is."""
-    return _deploy(case, world)
+    """Deploy the source as it is, or take over the failed run that the case begins at."""
+    if case.adopts is None:
+        return _deploy(case, world)
+    key = "source"
+    tree = world.build(case, key)
+    deployment, run = world.platform.adopt(case.adopts, tree)
+    world.keep_tree(key, tree)
+    return Adopted(at=world.now(), key=key, deployment=deployment, run=run)
 
 
 def redeploy(case: Case, world: World) -> Outcome:
@@ -149,7 +175,16 @@ def redeploy(case: Case, world: World) -> Outcome:
         return Deployed(at=world.now(), key=case.tree, deployment=case.deployment)
     if (why := workspace.drifted(case.loaded.source, case.edits)) is not None:
         return Escalated(at=world.now(), verdict="held", reason=why)
-    return _deploy(case, world)
+    return _overtaken(case, world) or _deploy(case, world)
+
+
+def _overtaken(case: Case, world: World) -> Outcome | None:
+    """End the case where somebody else has meanwhile done something about the run."""
+    if case.requested is not None or case.run is None or case.deployment is None:
+        return None
+    if (why := world.platform.overtaken(case.run, case.deployment)) is None:
+        return None
+    return Escalated(at=world.now(), verdict="held", reason=why)
 
 
 def _deploy(case: Case, world: World) -> Outcome:
@@ -164,6 +199,8 @@ def _deploy(case: Case, world: World) -> Outcome:
     tree = world.build(case, key)
     if case.rerun and case.tree is not None:
         workspace.carry(world.tree(case), tree)
+    if (asked := _asked(case, world, tree)) is not None:
+        return asked
     made = world.platform.deploy(key, tree, case.deployment)
     if isinstance(made, tuple):
         return Failed(at=world.now(), failures=made)
@@ -171,16 +208,59 @@ def _deploy(case: Case, world: World) -> Outcome:
     return Deployed(at=world.now(), key=key, deployment=made)
 
 
+def _asked(case: Case, world: World, tree: Tree) -> Outcome | None:
+    """Ask about what deploying would do and nobody approved yet; None where there is nothing."""
+    previous = case.deployment or world.journal.last_deployment(case.loaded.path)
+    approved = case.proposal.patch.effects if case.state == "redeploy" and case.proposal else ()
+    new = remedy.asking(world.platform.plan(tree, previous), approved)
+    if not new:
+        return None
+    if case.state == "redeploy" and case.proposal is not None:
+        after = "after it was approved" if approved else "meanwhile"
+        reason = f"what a deploy would do has changed {after}: {new[0].detail}"
+        return Escalated(at=world.now(), verdict="held", reason=reason)
+    return remedy.deploy(case, world, new)
+
+
+def restore(case: Case, world: World) -> Outcome:
+    """Put back what was deployed before the case's patches, unless somebody changed it since."""
+    if case.former is None or case.former_tree is None:
+        raise Held(f"case {case.id} has nothing to put back")
+    world.may_change()
+    if case.requested is None:
+        return Requested(at=world.now(), key=uuid4().hex, action="restore")
+    made, what = put_back(case, world, case.requested.key)
+    return Restored(at=world.now(), what=what, deployment=made)
+
+
+def put_back(case: Case, world: World, key: str) -> tuple[Deployment | None, str]:
+    """Deploy what was there before the patches; return it, or None, and what was done."""
+    tree = world.kept_tree(case.former_tree or "")
+    effects = world.platform.plan(tree, case.deployment)
+    others = [e for e in effects if e.kind in OTHERS]
+    if others:
+        return None, f"not put back, somebody else changed it meanwhile: {others[0].detail}"
+    try:
+        made = world.platform.deploy(key, tree, case.deployment)
+    except PersonNeeded as error:
+        return None, f"not put back, that takes a person: {error}"
+    if isinstance(made, tuple):
+        return None, f"not put back, the platform refuses it: {made[0].message}"
+    return made, f"put back on {case.loaded.playbook.where} what was deployed before the patch"
+
+
 def run(case: Case, world: World) -> Outcome:
     """Start the job, or what must run again of it."""
     if case.due_at is not None and (left := (case.due_at - world.now()).total_seconds()) > 0:
         return Wait(min(left, 30.0), f"running again in {left:.0f} s")
+    if (overtaken := _overtaken(case, world)) is not None:
+        return overtaken
     world.may_change()
     if case.requested is None:
         return Requested(at=world.now(), key=uuid4().hex, action="start")
     if case.deployment is None:
         raise Held(f"case {case.id} has nothing deployed to run")
-    repair = Repair(run=case.run.run, tasks=case.rerun) if case.run and case.rerun else None
+    repair = None if case.run is None else Repair(run=case.run.run, tasks=case.rerun)
     key = case.requested.key
     started = world.platform.start(key, case.deployment, world.tree(case), repair)
     if isinstance(started, tuple):
@@ -201,15 +281,41 @@ def poll(case: Case, world: World) -> Outcome:
     if status.state != "running":
         failures = world.platform.failures(status, world.tree(case))
         return Failed(at=world.now(), failures=failures, status=status)
-    deadline = case.loaded.playbook.poll.deadline
+    _tell_failing(case, world, status)
+    limits = case.loaded.playbook.poll
+    deadline = limits.deadline
     begun = case.started_at or case.opened_at
     if case.requested is None and world.now() <= begun + timedelta(seconds=deadline):
-        return Wait(0.0)
+        return Wait(status.look_s or 0.0)
+    if limits.running_for is not None or case.adopts == case.run.run:
+        reason = f"the run had not ended after {deadline:.0f} s (poll.deadline); it is left running"
+        return Escalated(at=world.now(), verdict="exhausted", reason=reason)
     if case.requested is None:
         return Requested(at=world.now(), key=uuid4().hex, action="cancel")
     world.platform.cancel(case.requested.key, case.run.run)
     reason = f"the run had not ended after {deadline:.0f} s (poll.deadline) and was stopped"
     return Escalated(at=world.now(), verdict="exhausted", reason=reason)
+
+
+def _tell_failing(case: Case, world: World, status: RunStatus) -> None:
+    """Diagnose a task that failed while others still run: said at once, acted on at the end."""
+    new = [t for t in status.tasks if t.state in ("failed", "timed_out") and t.task_run]
+    new = [t for t in new if str(t.task_run) not in world.told]
+    if not new:
+        return
+    world.told.update(str(t.task_run) for t in new)
+    names = {t.task for t in new}
+    for failure in world.platform.failures(status, world.tree(case)):
+        if failure.task in names:
+            found = _matrix(world).diagnose(failure)
+            why = found.cause or f"not determined: {failure.message}"
+            world.audience.noted(case, f"{failure.task} failed: {why}")
+
+
+def _matrix(world: World) -> "Matrix":
+    from agent import matrix
+
+    return matrix.load(*([world.matrix] if world.matrix else []))
 
 
 def verify(case: Case, world: World) -> Outcome:
@@ -246,9 +352,7 @@ def verify(case: Case, world: World) -> Outcome:
 
 def diagnose(case: Case, world: World) -> Outcome:
     """Name the cause of each failure, or say that it is not determined."""
-    from agent import matrix
-
-    known = matrix.load(*([world.matrix] if world.matrix else []))
+    known = _matrix(world)
     return Diagnosed(at=world.now(), diagnoses=tuple(known.diagnose(f) for f in case.failures))
 
 
@@ -264,10 +368,11 @@ def approve(case: Case, world: World) -> Outcome:
     if case.proposal is None:
         raise Held(f"case {case.id} waits for a decision about nothing")
     patch, at = case.proposal.patch, world.now()
-    if case.loaded.playbook.approve.mode == "suggest":
+    if case.loaded.playbook.approve.mode == "suggest" and patch.author != "deploy":
         reason = "mode suggest proposes a patch and deploys nothing"
         return Escalated(at=at, verdict="escalated", reason=reason)
-    ruling = approvals.decide(patch, case.loaded.playbook)
+    production = world.platform.is_production(case.loaded.source)
+    ruling = approvals.decide(patch, case.loaded.playbook, production=production)
     if ruling.then == "approve":
         return Approved(at=at, decision=_decision("approved", case, world, ruling.by, ruling.why))
     if ruling.then == "reject":

@@ -56,6 +56,8 @@ class World(NamedTuple):
     sleep: Callable[[float], None]
     jitter: Callable[[], float]
     """Returns a factor around 1 by which a poll pause is stretched."""
+    told: set[str]
+    """Task runs whose failure was told while the run still went on."""
 
     def may_change(self) -> None:
         """Raise `Refused` while the kill switch is on."""
@@ -90,7 +92,11 @@ class World(NamedTuple):
         """Return the private copy that the newest run uses, or an empty one before there is any."""
         if case.tree is None:
             return Tree(root=str(self.folder), digest="")
-        text = self.tree_folder(case.tree).with_suffix(".json").read_text()
+        return self.kept_tree(case.tree)
+
+    def kept_tree(self, key: str) -> Tree:
+        """Return the private copy of the deployment with this key."""
+        text = self.tree_folder(key).with_suffix(".json").read_text()
         return Tree.model_validate(json.loads(text))
 
     def read(self, tree: Tree, path: str) -> str | None:

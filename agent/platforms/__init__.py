@@ -8,6 +8,8 @@ Rules every platform keeps (the contract suite in tests/platforms proves them):
   missing rights raise `Unauthorized`; nothing else is raised for what the platform says.
 - Nothing is reported as ended before all of its processes or tasks have ended.
 - Text from the job is masked, and made safe to print, before it leaves the platform.
+- Nothing that somebody else changed is overwritten without `plan` having said so, and nothing that
+  destroys is deployed: `deploy` raises `PersonNeeded` with the command a person may run.
 """
 
 import importlib
@@ -17,10 +19,11 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from agent.errors import PlaybookError
-from agent.playbook import Expectation, Loaded
+from agent.playbook import Expectation, Loaded, Requirement
 from agent.records import (
     Check,
     Deployment,
+    Effect,
     Failure,
     Repair,
     Run,
@@ -39,6 +42,8 @@ class Context(NamedTuple):
     """The case's folder, mode 0700: run folders, logs and payloads go here."""
     cache: Path
     """Shared between cases: environments."""
+    any_job: bool = False
+    """True where runs are only looked at: the playbook's job says nothing, any job's run will do."""
 
 
 class Platform(Protocol):
@@ -50,17 +55,54 @@ class Platform(Protocol):
         Read tolerantly from the job's declaration; empty where there is none.
         """
 
+    def is_production(self, source: Path) -> bool:
+        """Return whether the target says of itself that it is production, where it says so."""
+
+    def required(self, wanted: Sequence[Requirement], tree: Tree) -> tuple[Check, ...]:
+        """Look whether what a playbook requires is there; a `Check` each, in their order.
+
+        Playbooks are not asked for here. What is stopped and may be started (a warehouse, a
+        cluster) is started; raises `Unavailable` until it runs.
+        """
+
+    def plan(self, tree: Tree, previous: Deployment | None) -> tuple[Effect, ...]:
+        """Say what deploying the tree would do besides bringing its files; nothing is changed.
+
+        `previous` is what we deployed last, in this case or an earlier one, or what a case that
+        began at a failed run found. An effect of risk ASK or more is asked for: what somebody else
+        changed since and would be overwritten (with what it is now, so that a later change is
+        another effect), what is deleted or made anew, any change on production. Empty where
+        nothing would change, and where the declaration is wrong: `deploy` then says so.
+        """
+
     def deploy(
         self, key: str, tree: Tree, previous: Deployment | None
     ) -> Deployment | tuple[Failure, ...]:
-        """Create the job from the tree, or update the one that `previous` names."""
+        """Create the job from the tree, or update the one that `previous` names.
+
+        Raises `PersonNeeded` where only a person may deploy it.
+        """
 
     def start(
         self, key: str, deployment: Deployment, tree: Tree, repair: Repair | None
     ) -> Run | tuple[Failure, ...]:
         """Start a run; with the key of an earlier call return that call's run, alive or ended.
 
-        A repair gets the resolved parameters of the run it repairs.
+        A repair gets the resolved parameters of the run it repairs; where the platform cannot
+        repair it, a new run is started and `Run.note` says so. Raises `Unavailable` while tasks of
+        the run to repair may still write.
+        """
+
+    def adopt(self, run: str, tree: Tree) -> tuple[Deployment, Run]:
+        """Return a run that somebody else started, by its id or its page's URL, and its job.
+
+        Raises `UsageError` where there is none, or where it is not a run of the playbook's job.
+        """
+
+    def overtaken(self, run: Run, deployment: Deployment) -> str | None:
+        """Say what somebody else did about this ended run meanwhile, None where nothing.
+
+        A repair that is not ours, an active run of the job, a newer run that succeeded.
         """
 
     def poll(self, runs: Sequence[str]) -> tuple[RunStatus, ...]:
@@ -72,7 +114,8 @@ class Platform(Protocol):
     def failures(self, status: RunStatus, tree: Tree) -> tuple[Failure, ...]:
         """Return a failure per task that failed by itself, none for those skipped because of it.
 
-        Never empty for a run that ended otherwise than well.
+        Never empty for a run that ended otherwise than well; of a run still running, those of its
+        tasks that failed for good already.
         """
 
     def observed(self, status: RunStatus, tree: Tree, task: TaskKey) -> Failure:
@@ -102,6 +145,13 @@ class Platform(Protocol):
 
         Raises `Unavailable` where that cannot be made sure of: something may still write.
         """
+
+    def close(self) -> tuple[str, ...]:
+        """Stop what we started besides runs (a warehouse, a cluster); say what was stopped, with
+        how long it ran. The case is over; the same again finds nothing left to stop."""
+
+    def calls(self) -> int:
+        """Return how many API calls were made since this was asked last."""
 
 
 def names() -> tuple[str, ...]:

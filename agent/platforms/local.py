@@ -16,12 +16,13 @@ from agent.engine import commands, facts, outcomes, problems, request, runs, sou
 from agent.engine.job import Job, parameters_of
 from agent.engine.problems import Problem
 from agent.engine.request import Request
-from agent.errors import Unavailable
+from agent.errors import Unavailable, UsageError
 from agent.platforms import Context
-from agent.playbook import Expectation
+from agent.playbook import Expectation, Requirement
 from agent.records import (
     Check,
     Deployment,
+    Effect,
     Facts,
     Failure,
     Line,
@@ -88,6 +89,28 @@ class Local:
     def _job(self, tree: Tree) -> Job | tuple[Problem, ...]:
         self._link(tree)
         return problems.read(Path(tree.root), self._file, self._given)
+
+    def is_production(self, source: Path) -> bool:
+        """Return False: a job file says nothing of production."""
+        del source
+        return False
+
+    def required(self, wanted: Sequence[Requirement], tree: Tree) -> tuple[Check, ...]:
+        """Look at tables of the job's database and at files; there is nothing else here."""
+        return tuple(self._required(requirement, tree) for requirement in wanted)
+
+    def _required(self, wanted: Requirement, tree: Tree) -> Check:
+        kind, name = wanted.what
+        if kind not in ("table", "file"):
+            saw = "platform local has tables and files only"
+            return Check(name=f"{kind} {name}", outcome="unknown", saw=saw)
+        expected = Expectation(table=wanted.table, file=wanted.file, rows=wanted.rows)
+        return self.verify(RunStatus(run="", state="succeeded"), tree, (expected,))[0]
+
+    def plan(self, tree: Tree, previous: Deployment | None) -> tuple[Effect, ...]:
+        """Return nothing: a deployment is a private copy that nobody else knows."""
+        del tree, previous
+        return ()
 
     def deploy(
         self, key: str, tree: Tree, previous: Deployment | None
@@ -196,9 +219,22 @@ class Local:
             known |= before.known
         wanted = commands.request(job, key, Path(tree.root), known, made.pythons)
         wanted = wanted._replace(pass_env=job.pass_env)
-        if repair is not None and before is not None:
+        if repair is not None and repair.tasks and before is not None:
             wanted = self._carry(wanted, repair)
         return self._started(wanted, runs.start(folder, wanted, self._env(wanted)))
+
+    def adopt(self, run: str, tree: Tree) -> tuple[Deployment, Run]:
+        """Raise `UsageError`: runs on this machine belong to their cases."""
+        del tree
+        raise UsageError(
+            f"{run!r}: a local run belongs to its case and cannot be taken over by another; "
+            "go on with that case: runmend cases, then runmend resume CASE"
+        )
+
+    def overtaken(self, run: Run, deployment: Deployment) -> str | None:
+        """Return None: nobody else knows the runs of a case."""
+        del run, deployment
+        return None
 
     def _env(self, wanted: Request) -> dict[str, str]:
         return runs.environment(wanted.pass_env, os.environ)
@@ -218,7 +254,7 @@ class Local:
         return self._context.folder / "runs" / run
 
     def _repaired(self, repair: Repair | None) -> Request | None:
-        """Return the request of the run to repair. Raises `Unavailable` while that run lives."""
+        """Return the request of the run to repair or replace. Raises `Unavailable` while that run lives."""
         if repair is None:
             return None
         if runs.look(self._folder(repair.run)).state == "running":
@@ -308,3 +344,11 @@ class Local:
         del key  # stopping twice is stopping once
         folder = self._folder(run)
         return outcomes.status(folder, runs.cancel(folder), time.time())
+
+    def close(self) -> tuple[str, ...]:
+        """Return nothing: nothing of ours runs besides runs."""
+        return ()
+
+    def calls(self) -> int:
+        """Return 0: there is no API."""
+        return 0

@@ -5,7 +5,9 @@
 
 from agent.playbook.reading import Load, load, order, schema
 from agent.playbook.records import (
+    REQUIRED,
     Approve,
+    Databricks,
     Expectation,
     Job,
     Limits,
@@ -22,7 +24,9 @@ from agent.playbook.records import (
 )
 
 __all__ = [
+    "REQUIRED",
     "Approve",
+    "Databricks",
     "Expectation",
     "Job",
     "Limits",

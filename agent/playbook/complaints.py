@@ -109,7 +109,7 @@ def dotted(at: At) -> str:
 def unknown_key(key: str, model: type[BaseModel], at: At) -> str:
     """Return the complaint about a key that the schema lacks, with the one probably meant."""
     schema = _schema_at(model, at)
-    known = list(schema.model_fields) if schema else []
+    known = [f.alias or name for name, f in schema.model_fields.items()] if schema else []
     elsewhere = [
         f"{name}.{key}"
         for name, field in model.model_fields.items()

@@ -53,7 +53,7 @@ def schema() -> dict[str, JsonValue]:
     found = Playbook.model_json_schema(mode="validation")
     for title, body in {"Playbook": found, **found["$defs"]}.items():
         for key, words in _descriptions().get(title, {}).items():
-            body["properties"][key].setdefault("description", words)
+            body["properties"][key.removesuffix("_")].setdefault("description", words)
     found["title"] = "runmend playbook"
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
 
@@ -188,7 +188,8 @@ def _contradictions(loaded: Loaded) -> Iterator[tuple[At, str]]:
 
 
 def _job_contradictions(book: Playbook) -> Iterator[tuple[At, str]]:
-    named = [k for k in ("bundle", "name", "id") if getattr(book.job, k) is not None]
+    kinds = ("bundle", "name", "id", "pipeline")
+    named = [k for k in kinds if getattr(book.job, k) is not None]
     if book.platform == "local":
         if book.job.file is None:
             yield (
@@ -199,3 +200,7 @@ def _job_contradictions(book: Playbook) -> Iterator[tuple[At, str]]:
             yield ("job", key), f"job.{key} has no meaning on platform local; write job.file"
     elif len(named) > 1:
         yield ("job",), f"job names {' and '.join(named)}; give one of them"
+    elif book.job.file is not None and named not in ([], ["id"]):
+        yield ("job",), f"job names file and {named[0]}; give one of them"
+    if book.job.full_refresh and named not in (["pipeline"], ["bundle"]):
+        yield ("job", "full_refresh"), "job.full_refresh goes with a pipeline"

@@ -6,12 +6,14 @@ Durations are written `30s`, `5m`, `2h` and kept as seconds; money is US dollars
 
 import json
 import re
+import shlex
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
+    ConfigDict,
     Field,
     JsonValue,
     model_validator,
@@ -74,27 +76,79 @@ Rows = Annotated[str | int, AfterValidator(_rows)]
 Mode = Literal["observe", "suggest", "approve", "auto"]
 
 
+def _words(value: object) -> object:
+    return tuple(shlex.split(value)) if isinstance(value, str) else value
+
+
 class Job(Record):
     """Which job: `file` on the local platform; `bundle`, `name` or `id` elsewhere."""
 
     file: str | None = None
     """The job's declaration, relative to `source`."""
     bundle: str | None = None
+    """Key of a job or pipeline in the bundle at `source`."""
     name: str | None = None
+    """An existing job's name; only looked up, never reset by it."""
     id: int | str | None = None
+    """An existing job's id."""
+    pipeline: str | None = None
+    """An existing Lakeflow pipeline's id."""
+    full_refresh: bool | tuple[str, ...] = False
+    """With a pipeline: recompute all tables, or those named; always asks a person."""
     parameters: dict[str, JsonValue] = {}
     """Job parameters for each run; scalars, others are sent as JSON."""
 
     @model_validator(mode="after")
     def _names_one(self) -> "Job":
-        given = [k for k in ("file", "bundle", "name", "id") if getattr(self, k) is not None]
+        kinds = ("file", "bundle", "name", "id", "pipeline")
+        given = [k for k in kinds if getattr(self, k) is not None]
         if not given:
-            raise ValueError("job names nothing; give one of file, bundle, name, id")
+            raise ValueError(f"job names nothing; give one of {', '.join(kinds)}")
         return self
 
 
+class Databricks(Record):
+    """How a Databricks workspace is reached and what may be used there."""
+
+    profile: str | None = None
+    """Of the Databricks configuration file; `-p` wins; unsaid: what the environment says."""
+    command: Annotated[tuple[str, ...], BeforeValidator(_words)] = ("databricks",)
+    """The user's own `databricks` command, with arguments it always gets: bundles need it."""
+    variables: dict[str, str] = {}
+    """Bundle variables, given as --var."""
+    trust_code: bool = False
+    """True lets bundles run their own code (scripts, artifact builds, Python) at deploy."""
+    warehouse: str | None = None
+    """Id or name of the SQL warehouse for checks and read-only questions about tables."""
+    cluster: str | None = None
+    """Id of a cluster that is started before the run and stopped again if we started it."""
+    root: str | None = None
+    """Workspace folder the source lies in, for jobs without a bundle."""
+    logs: str | None = None
+    """Where clusters deliver their logs, where the job does not say: dbfs:/..., /Volumes/..."""
+
+
+Required = Literal[
+    "playbook",
+    "table",
+    "file",
+    "schema",
+    "function",
+    "metric_view",
+    "model",
+    "endpoint",
+    "vector_index",
+    "volume",
+    "secret_scope",
+    "warehouse",
+    "cluster",
+    "job",
+]
+REQUIRED: tuple[Required, ...] = get_args(Required)
+
+
 class Requirement(Record):
-    """What must be there before create: another playbook's good end, a table, or a file."""
+    """One thing that must be there before create; exactly one key besides on_missing and rows."""
 
     playbook: str | None = None
     """Path relative to this playbook."""
@@ -102,12 +156,43 @@ class Requirement(Record):
     table: str | None = None
     file: str | None = None
     rows: Rows | None = None
-    """`>= 1`, `== 30`, or a number."""
+    """With a table or file: `>= 1`, `== 30`, or a number."""
+    schema_: Annotated[str | None, Field(alias="schema")] = None
+    """catalog.schema"""
+    function: str | None = None
+    """A SQL (table) function: catalog.schema.name"""
+    metric_view: str | None = None
+    model: str | None = None
+    """A registered model: catalog.schema.name"""
+    endpoint: str | None = None
+    """A serving endpoint that is ready."""
+    vector_index: str | None = None
+    volume: str | None = None
+    secret_scope: str | None = None
+    warehouse: str | None = None
+    """Id or name; started where it is stopped, and stopped again at the end."""
+    cluster: str | None = None
+    job: int | str | None = None
+    """Id or name of a job whose last run ended well."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True)
+
+    @property
+    def what(self) -> tuple[Required, str]:
+        """The kind of thing and its name."""
+        found = [(k, getattr(self, "schema_" if k == "schema" else k)) for k in REQUIRED]
+        kind, name = next((k, v) for k, v in found if v is not None)
+        return kind, str(name)
 
     @model_validator(mode="after")
     def _names_one(self) -> "Requirement":
-        if sum(v is not None for v in (self.playbook, self.table, self.file)) != 1:
-            raise ValueError("a requirement names exactly one of playbook, table, file")
+        given = [
+            k for k in REQUIRED if getattr(self, "schema_" if k == "schema" else k) is not None
+        ]
+        if len(given) != 1:
+            raise ValueError(f"a requirement names exactly one of {', '.join(REQUIRED)}")
+        if self.rows is not None and given[0] not in ("table", "file"):
+            raise ValueError("rows go with a table or a file")
         return self
 
 
@@ -115,9 +200,17 @@ class Poll(Record):
     """How a run is watched: exponential from `first` to `max` with jitter, up to `deadline`."""
 
     first: Seconds | None = None
-    """None = the platform's own cadence."""
+    """None = the platform's own cadence for the kind of job, with its history where it has one."""
     max: Seconds | None = None
     deadline: Seconds = 7200.0
+    """For a job that never ends (`running_for`): how long it may take to run well; it is left
+    running then. Every other run is stopped at its deadline."""
+    kind: Literal["job", "training", "pipeline"] | None = None
+    """Unsaid: what the platform knows. Jobs 30 s to 120 s, training 60 s to 300 s, pipelines 30 s."""
+    history: bool = True
+    """Let past durations decide: rarely early, closely near the expected end."""
+    running_for: Seconds | None = None
+    """A continuous or streaming job has succeeded when it ran and progressed for this long."""
 
 
 class Expectation(Record):
@@ -229,6 +322,7 @@ class Playbook(Record):
     limits: Limits = Limits()
     approve: Approve = Approve()
     deliver: Literal["patch", "in-place", "branch"] = "patch"
+    databricks: Databricks = Databricks()
     model: Annotated[
         Model | None,
         BeforeValidator(

@@ -136,6 +136,7 @@ def audit(story: Story) -> str:
         ("job's page", link(story.job_url)),
         ("source", code(story.source_path)),
         ("tokens", f"{tokens}, {usage.api_calls} model calls, ${usage.cost_usd:.4f}"),
+        ("API calls", f"{usage.platform_calls:,} to the platform"),
         ("journal head", code(story.chain_head) if story.chain_head else ""),
     )
     files = ((name, code(path)) for name, path in story.report.items())

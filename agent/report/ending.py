@@ -58,7 +58,13 @@ def steps(
 
 
 def _waiting(names: Names, iterations: Sequence[Iteration]) -> tuple[Step, ...]:
-    patch = next(i.patch.id for i in reversed(iterations) if i.patch is not None)
+    undecided = [i.patch for i in iterations if i.patch is not None and i.patch.decision is None]
+    if not undecided:
+        return (
+            Step(command=_command(names, "resume", names.case), why="carry on once that is done"),
+            Step(command=_command(names, "show", names.case), why="see where it is"),
+        )
+    patch = undecided[-1].id
     reject = f'{_command(names, "reject", names.case, patch)} --reason "..."'
     return (
         Step(command=_command(names, "approve", names.case, patch), why="let it be deployed"),

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Literal
 
 from agent.events import (
+    Adopted,
     AnyEvent,
     Approved,
     Cancelled,
@@ -25,6 +26,7 @@ from agent.events import (
     Proposed,
     Rejected,
     Requested,
+    Restored,
     Settled,
     Started,
     Undone,
@@ -71,6 +73,8 @@ class History:
         self.checks: tuple[Check, ...] = ()
         self.delivered: Delivery | None = None
         self.undone = ""
+        self.restored = ""
+        self.notes: list[str] = []
         self._rerun = False
         self._stopping = False
         for event in events:
@@ -85,6 +89,9 @@ class History:
             case Deployed():
                 self.deployment = event.deployment
                 self._deployed()
+            case Adopted():
+                self.deployment = event.deployment
+                self._started(event)
             case Started():
                 self._started(event)
             case Finished():
@@ -111,6 +118,8 @@ class History:
                 self._stopped("cancelled", event.at)
             case Delivered(how=how, where=where, command=command, note=note):
                 self.delivered = Delivery(how=how, where=where, command=command, note=note)
+            case Restored(what=what):
+                self.restored = what
             case Undone():
                 self.undone = f"{event.what}, by {event.by}, {event.at:%Y-%m-%d %H:%M} UTC"
 
@@ -121,9 +130,10 @@ class History:
             if mended.patch is not None:
                 mended.patch = mended.patch.model_copy(update={"deployed": True})
 
-    def _started(self, event: Started) -> None:
+    def _started(self, event: Started | Adopted) -> None:
         number = sum(len(v.runs) for v in self.versions) + 1
         run = event.run
+        self.notes += [run.note] if run.note else []
         self._now.runs.append(
             RunReport(
                 number=number,
@@ -194,7 +204,7 @@ class History:
         else:
             self._now.reruns.append(patch)
             self._now.patch = None
-            self._rerun = True
+            self._rerun = patch.author == "rerun"
 
     def _failure(self, failure: Failure, at: datetime, run: RunReport | None) -> FailureReport:
         playbook = self.opened.loaded.playbook
@@ -221,7 +231,7 @@ class History:
         if self.deployment is not None:
             return self.deployment.name
         job = self.opened.loaded.playbook.job
-        return str(job.name or job.bundle or job.id or job.file)
+        return str(job.name or job.bundle or job.id or job.pipeline or job.file)
 
 
 _FAILURE_FIELDS = (

@@ -59,6 +59,7 @@ def _facts(story: Story) -> str:
     ]
     facts += [f"Why it ended: {code(story.reason)}."] if story.reason else []
     facts += [f"Taken back: {code(story.undone)}."] if story.undone else []
+    facts += [f"On the platform: {code(story.restored)}."] if story.restored else []
     return _list(facts)
 
 
@@ -205,6 +206,7 @@ def _audit(story: Story) -> str:
         f"playbook {code(story.playbook_path)}, source {code(story.source_path)}",
         f"tokens: {usage.input_tokens:,} in, {usage.output_tokens:,} out,"
         f" {usage.cache_read_tokens:,} read from cache, {usage.cache_write_tokens:,} written to it",
+        f"calls to the platform's API: {usage.platform_calls:,}",
         f"journal head {code(story.chain_head)} (`runmend audit verify` compares it)",
     ]
     return _list(facts)

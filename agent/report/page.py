@@ -73,7 +73,8 @@ def _top(story: Story) -> str:
         f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in facts.items()
     )
     reason = f'<p class="reason">{escape(words.line(story.reason))}</p>' if story.reason else ""
-    undone = f'<p class="reason">{escape(words.line(story.undone))}</p>' if story.undone else ""
+    back = (words.line(text) for text in (story.undone, story.restored) if text)
+    undone = "".join(f'<p class="reason">{escape(text)}</p>' for text in back)
     job = escape(words.line(story.job))
     return (
         f'<header class="card top {tone}"><p class="case">runmend · case {code(story.case)}'

@@ -190,15 +190,19 @@ class Spent(Record):
     cache_write_tokens: int
     cost_usd: float
     api_calls: int
+    """Calls to the model."""
+    platform_calls: int
+    """Calls to the platform's API."""
     seconds: float
     """From the first event to the last, waiting for people included."""
 
     @classmethod
-    def of(cls, usage: Usage, seconds: float) -> "Spent":
-        """Return the usage with its sum and the time."""
+    def of(cls, usage: Usage, platform_calls: int, seconds: float) -> "Spent":
+        """Return the usage with its sum, the calls and the time."""
         counts = usage.model_dump()
         tokens = sum(number for name, number in counts.items() if name.endswith("_tokens"))
-        return cls(tokens=tokens, seconds=seconds, **counts)
+        calls = {"platform_calls": platform_calls}
+        return cls(tokens=tokens, seconds=seconds, **counts, **calls)
 
 
 class Step(Record):
@@ -256,6 +260,9 @@ class Story(Record):
     delivered: Delivery | None
     undone: str = ""
     """What was taken back, by whom; empty where nothing was."""
+    restored: str = ""
+    """What a case without a heal put back on the platform, or why it did not; empty where nothing
+    had been deployed that stays."""
     proposed_entry: str = ""
     """YAML for the error matrix; empty where the matrix knew every failure."""
     notes: tuple[str, ...] = ()

@@ -59,8 +59,11 @@ def tell(events: Sequence[AnyEvent], context: Context = _NOTHING) -> Story:
         healed_in=sum(1 for i in told if i.patch and i.patch.files and i.patch.deployed),
         tasks=_tasks(runs),
         proposed_entry=proposal.entry(told, case.loaded.playbook.platform, case.id),
-        notes=ending.notes(verdict, ended_badly=case.ended and not done, runs=len(runs)),
-        usage=Spent.of(case.usage, (events[-1].at - events[0].at).total_seconds()),
+        notes=(
+            *dict.fromkeys(history.notes),
+            *ending.notes(verdict, ended_badly=case.ended and not done, runs=len(runs)),
+        ),
+        usage=Spent.of(case.usage, case.api_calls, (events[-1].at - events[0].at).total_seconds()),
         chain_head=context.chain_head,
         **_end(case, history, told, verdict, context),
     )
@@ -89,6 +92,7 @@ def _whole(case: Case, history: History) -> dict[str, object]:
         "share_good": end.share_good if isinstance(end, Settled) else None,
         "delivered": history.delivered,
         "undone": history.undone,
+        "restored": history.restored,
         "verified": _verified(case, history),
     }
 

@@ -15,7 +15,7 @@ _DIFF = 60
 def text(story: Story, cwd: Path | None = None) -> str:
     """Return the card; paths under `cwd` are shown relative to it. Ends with a newline."""
     lines = [_head(story), *_facts(story)]
-    if story.verdict == "waiting":
+    if words.undecided(story) and story.verdict == "waiting":
         lines += _waiting(story)
     near = f"{cwd}/" if cwd and cwd != Path("/") else ""
     lines += _causes(story) + _tried(story) + _tasks(story) + _rest(story, near)
@@ -31,6 +31,8 @@ def _head(story: Story) -> str:
 
 
 def _waits(story: Story) -> str:
+    if not words.undecided(story):
+        return "nothing of ours waits for a decision"
     patch = story.patches[-1]
     return f"patch {patch.id}, expires {patch.expires_at:%Y-%m-%d %H:%M} UTC"
 
@@ -46,6 +48,8 @@ def _facts(story: Story) -> list[str]:
         rows.append(_row("why", words.line(story.reason)))
     if story.undone:
         rows.append(_row("undone", words.line(story.undone)))
+    if story.restored:
+        rows.append(_row("restored", words.line(story.restored)))
     return rows
 
 

@@ -86,12 +86,14 @@ def place(story: Story) -> str:
 
 
 def cost(story: Story) -> str:
-    """Return `0 tokens`, or `12,340 tokens ($0.0312, 2 calls)`."""
+    """Return `0 tokens`, or `12,340 tokens ($0.0312, 2 model calls), 41 API calls`."""
     usage = story.usage
-    tokens = count(usage.tokens, "token")
-    if not usage.api_calls and not usage.cost_usd:
-        return tokens
-    return f"{tokens} (${usage.cost_usd:.4f}, {count(usage.api_calls, 'model call')})"
+    spent = count(usage.tokens, "token")
+    if usage.api_calls or usage.cost_usd:
+        spent += f" (${usage.cost_usd:.4f}, {count(usage.api_calls, 'model call')})"
+    if usage.platform_calls:
+        spent += f", {count(usage.platform_calls, 'API call')}"
+    return spent
 
 
 def exit_value(task: TaskStatus) -> str:

@@ -104,7 +104,9 @@ def test_a_key_at_the_wrong_level_is_shown_where_it_belongs(tmp_path: Path) -> N
 
 def test_a_key_like_nothing_known_lists_what_is_known(tmp_path: Path) -> None:
     found = problems(tmp_path, f"{SMALL}poll:\n  zzz: 1\n")
-    assert found == ['4: unknown key "zzz" in poll; known are first, max, deadline']
+    assert found == [
+        '4: unknown key "zzz" in poll; known are first, max, deadline, kind, history, running_for'
+    ]
 
 
 def test_all_problems_are_told_at_once_in_the_order_of_their_lines(tmp_path: Path) -> None:
