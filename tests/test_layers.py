@@ -41,6 +41,7 @@ LAYERS = (
 )
 BESIDE = {
     ("platforms", "engine"),  # the local platform runs tasks
+    ("simulators", "engine"),  # simulated workspaces run tasks for real
     ("approvals", "limits"),  # the hard limits are part of deciding
     ("simulators", "model"),  # the scripted model speaks the model's own form
     ("console", "prompt"),
@@ -98,6 +99,7 @@ def test_imports_point_down_only() -> None:
     "name",
     [
         "oci",
+        "databricks",
         "anthropic",
         "nbclient",
         "sqlglot",

@@ -31,7 +31,7 @@ _READERS = {
 }
 
 
-class _Seen(NamedTuple):
+class Seen(NamedTuple):
     """What a table or file holds."""
 
     columns: tuple[str, ...] | None
@@ -39,7 +39,7 @@ class _Seen(NamedTuple):
     measures: dict[str, JsonValue]
 
 
-class _Odd(NamedTuple):
+class Odd(NamedTuple):
     """Why there is nothing to see."""
 
     outcome: str
@@ -48,19 +48,20 @@ class _Odd(NamedTuple):
 
 def look(root: Path, database: Path | None, wanted: Expectation) -> Check:
     """Judge one expectation about a table, a file or SQL."""
-    name = wanted.name or _name(wanted)
+    name = wanted.name or name_of(wanted)
     if wanted.sql is not None:
         return _sql(name, database, wanted.sql)
     if wanted.table is not None:
         seen = _table(database, wanted.table)
     else:
         seen = _file(root, wanted.file or "")
-    if isinstance(seen, _Odd):
-        return _check(name, seen.outcome, seen.why, {})
-    return _judge(name, wanted, seen)
+    if isinstance(seen, Odd):
+        return check(name, seen.outcome, seen.why, {})
+    return judge(name, wanted, seen)
 
 
-def _name(wanted: Expectation) -> str:
+def name_of(wanted: Expectation) -> str:
+    """Return an expectation in a person's words, where it has no name of its own."""
     if wanted.sql is not None:
         return f"sql {' '.join(wanted.sql.split())}"
     what = f"table {wanted.table}" if wanted.table is not None else f"file {wanted.file}"
@@ -69,7 +70,8 @@ def _name(wanted: Expectation) -> str:
     return what if wanted.rows is None else f"{what} rows {wanted.rows}"
 
 
-def _check(name: str, outcome: str, saw: str, measures: dict[str, JsonValue]) -> Check:
+def check(name: str, outcome: str, saw: str, measures: dict[str, JsonValue]) -> Check:
+    """Return a check; one that does not hold is its own evidence."""
     line = Line(source="verify", number=0, text=f"{name}: {saw}")
     return Check.model_validate(
         {
@@ -82,7 +84,8 @@ def _check(name: str, outcome: str, saw: str, measures: dict[str, JsonValue]) ->
     )
 
 
-def _judge(name: str, wanted: Expectation, seen: _Seen) -> Check:
+def judge(name: str, wanted: Expectation, seen: Seen) -> Check:
+    """Compare what is there with the columns and rows that are expected."""
     wrong: list[str] = []
     unknown: list[str] = []
     if wanted.columns is not None:
@@ -107,7 +110,7 @@ def _judge(name: str, wanted: Expectation, seen: _Seen) -> Check:
     if not found and isinstance(size, int):
         found.append(f"{size:,} bytes")
     outcome = "failed" if wrong else "unknown" if unknown else "held"
-    return _check(name, outcome, "; ".join(wrong or unknown or found), seen.measures)
+    return check(name, outcome, "; ".join(wrong or unknown or found), seen.measures)
 
 
 def _holds(rows: int, wanted: str | int) -> bool | None:
@@ -125,17 +128,17 @@ def _holds(rows: int, wanted: str | int) -> bool | None:
     }["==" if found[1] in (None, "=") else found[1]]
 
 
-def _open(database: Path | None) -> "duckdb.DuckDBPyConnection | _Odd":
+def _open(database: Path | None) -> "duckdb.DuckDBPyConnection | Odd":
     import duckdb
 
     if database is None:
-        return _Odd("unknown", 'the job names no "database" to look in')
+        return Odd("unknown", 'the job names no "database" to look in')
     if not database.is_file():
-        return _Odd("failed", f"the database {database.name} does not exist")
+        return Odd("failed", f"the database {database.name} does not exist")
     try:
         return duckdb.connect(str(database), read_only=True)
     except duckdb.Error as error:
-        return _Odd("unknown", f"the database cannot be read: {_first(error)}")
+        return Odd("unknown", f"the database cannot be read: {_first(error)}")
 
 
 def _first(error: Exception) -> str:
@@ -147,24 +150,24 @@ def _quoted(name: str) -> str:
     return ".".join(p if p.startswith('"') else '"' + p.replace('"', '""') + '"' for p in parts)
 
 
-def _table(database: Path | None, name: str) -> _Seen | _Odd:
+def _table(database: Path | None, name: str) -> Seen | Odd:
     import duckdb
 
     connection = _open(database)
-    if isinstance(connection, _Odd):
+    if isinstance(connection, Odd):
         return connection
     with connection:
         try:
             return _measure(connection, _quoted(name))
         except duckdb.CatalogException as error:
-            return _Odd("failed", _first(error))
+            return Odd("failed", _first(error))
         except duckdb.BinderException as error:
-            return _Odd("failed", _first(error))
+            return Odd("failed", _first(error))
         except duckdb.Error as error:
-            return _Odd("unknown", _first(error))
+            return Odd("unknown", _first(error))
 
 
-def _measure(connection: "duckdb.DuckDBPyConnection", relation: str) -> _Seen:
+def _measure(connection: "duckdb.DuckDBPyConnection", relation: str) -> Seen:
     """Measure a table, or a reader's call. The names in `relation` are quoted already."""
     described = connection.execute(f"select * from {relation} limit 0").description  # noqa: S608
     columns = tuple(column[0] for column in described or ())
@@ -175,33 +178,33 @@ def _measure(connection: "duckdb.DuckDBPyConnection", relation: str) -> _Seen:
         query = f"select sum(hash(t)::hugeint % 1000000007)::varchar from {relation} as t"  # noqa: S608
         summed = connection.execute(query).fetchone()
         measures["checksum"] = (summed[0] if summed else None) or "0"
-    return _Seen(columns, rows, measures)
+    return Seen(columns, rows, measures)
 
 
-def _file(root: Path, path: str) -> _Seen | _Odd:
+def _file(root: Path, path: str) -> Seen | Odd:
     import duckdb
 
     if not inside(path):
-        return _Odd("unknown", f"{path} is not a path inside the source")
+        return Odd("unknown", f"{path} is not a path inside the source")
     file = root / path
     if not file.is_file():
-        return _Odd("failed", f"{path} does not exist")
+        return Odd("failed", f"{path} does not exist")
     try:
         size = file.stat().st_size
         measures: dict[str, JsonValue] = {"bytes": size}
         if size <= _SUMMED_BYTES:
             measures["checksum"] = hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError as error:
-        return _Odd("unknown", f"{path} cannot be read: {error.strerror}")
+        return Odd("unknown", f"{path} cannot be read: {error.strerror}")
     reader = _READERS.get(file.suffix.lower())
     if reader is None:
-        return _Seen(None, None, measures)
+        return Seen(None, None, measures)
     literal = str(file).replace("'", "''")
     try:
         with duckdb.connect(":memory:") as connection:
             seen = _measure(connection, f"{reader}('{literal}')")
     except duckdb.Error as error:
-        return _Odd("failed", f"{path} cannot be read as {file.suffix[1:]}: {_first(error)}")
+        return Odd("failed", f"{path} cannot be read as {file.suffix[1:]}: {_first(error)}")
     return seen._replace(measures=seen.measures | measures)
 
 
@@ -209,19 +212,24 @@ def _sql(name: str, database: Path | None, query: str) -> Check:
     import duckdb
 
     connection = _open(database)
-    if isinstance(connection, _Odd):
-        return _check(name, connection.outcome, connection.why, {})
+    if isinstance(connection, Odd):
+        return check(name, connection.outcome, connection.why, {})
     with connection:
         try:
             rows = connection.execute(query).fetchmany(2)
         except duckdb.Error as error:
             outcome = "failed" if isinstance(error, duckdb.ProgrammingError) else "unknown"
-            return _check(name, outcome, _first(error), {})
+            return check(name, outcome, _first(error), {})
+    return asserted(name, rows)
+
+
+def asserted(name: str, rows: Sequence[Sequence[object]]) -> Check:
+    """Judge the answer to a SQL assertion: it holds where it is one row, one column, true."""
     if len(rows) != 1 or len(rows[0]) != 1:
-        return _check(name, "failed", _shape(rows), {})
+        return check(name, "failed", _shape(rows), {})
     value = rows[0][0]
     saw = "true" if value is True else f"{value!r}; expected true"
-    return _check(name, "held" if value is True else "failed", saw, {})
+    return check(name, "held" if value is True else "failed", saw, {})
 
 
 def _shape(rows: Sequence[Sequence[object]]) -> str:

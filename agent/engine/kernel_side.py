@@ -1,14 +1,72 @@
-"""What runs inside a notebook's kernel besides its cells: `dbutils`, and the words for an error.
+"""What runs inside a notebook's kernel besides its cells: `spark`, and the words for an error.
 
 This file is read and executed in the task's own environment: standard library only.
 """
 
+import importlib
+import importlib.util
 import json
 import linecache
 import pathlib
+import re
 import sys
 import traceback
 from typing import Any
+
+
+class LazySpark:
+    """The session that notebooks know as `spark`; it is made when it is first used."""
+
+    _session: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the session has under that name."""
+        return getattr(self.session(), name)
+
+    def session(self) -> Any:
+        """Return the session, made on the first call; tables kept by earlier ones are known."""
+        if LazySpark._session is None:
+            spark = importlib.import_module("pyspark.sql")
+            LazySpark._session = spark.SparkSession.builder.getOrCreate()
+            know_tables(LazySpark._session)
+        return LazySpark._session
+
+
+_PIECE = re.compile(
+    r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`|--[^\n]*|/\*.*?\*/|(?P<end>;)""", re.DOTALL
+)
+
+
+def run_sql(spark: Any, text: str) -> Any:
+    """Run the statements of a SQL cell in order; show and return what the last one gave."""
+    ends = [found.start() for found in _PIECE.finditer(text) if found["end"]]
+    starts = [0, *(end + 1 for end in ends)]
+    found = None
+    for start, end in zip(starts, [*ends, len(text)], strict=True):
+        if text[start:end].strip():
+            found = spark.sql(text[start:end])
+    if found is not None and found.columns:
+        found.show()
+    return found
+
+
+def know_tables(session: Any) -> None:
+    """Register the tables in the session's warehouse folder: its catalog forgets them."""
+    place = session.conf.get("spark.sql.warehouse.dir").removeprefix("file:")
+    for log in sorted(pathlib.Path(place).glob("**/_SUCCESS")):
+        folder = log.parent
+        schema = (
+            folder.parent.name.removesuffix(".db") if folder.parent.name.endswith(".db") else ""
+        )
+        name = f"`{schema}`.`{folder.name}`" if schema else f"`{folder.name}`"
+        if schema:
+            session.sql(f"CREATE SCHEMA IF NOT EXISTS `{schema}`")
+        session.sql(f"CREATE TABLE IF NOT EXISTS {name} USING parquet LOCATION '{folder}'")
+
+
+def lazy_spark() -> dict[str, Any]:
+    """Return `spark` by its name, nothing where the task's environment has no pyspark."""
+    return {"spark": LazySpark()} if importlib.util.find_spec("pyspark") is not None else {}
 
 
 class Reporter:

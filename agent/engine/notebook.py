@@ -49,7 +49,7 @@ class _Session:
         self.explained = task.folder / "explained.json"
         self.left = task.folder / "left.txt"
         # The client puts what it runs into the notebook: hidden cells have a place at the end.
-        nodes = [_node(cell.language, cell.code) for cell in found]
+        nodes = [_node(cell.language, self._code(cell)) for cell in found]
         self.notebook = _book([*nodes, _node("python", "")])
         self.client = _client(self.notebook, _manager(task.python, sockets))
 
@@ -72,6 +72,8 @@ class _Session:
             )
         finally:
             self.notebook.cells.pop()
+            for node, cell in zip(self.notebook.cells, self.cells, strict=True):
+                node["source"] = cell.code
             (self.task.folder / "executed.ipynb").write_text(json.dumps(self.notebook), "utf-8")
         if code == 0 and self.left.exists():
             wrapped.leave(self.task, _value(self.left.read_text("utf-8")))
@@ -85,9 +87,9 @@ class _Session:
         if cell.language == "other":
             said = f"{cell.where(1)}: only Python and SQL cells run locally"
             return wrapped.fail(self.task, Wrong(said, cell.path), said)
-        if cell.language == "sql":
+        if cell.language == "sql" and not self.task.details.get("spark"):
             return self._sql(cell)
-        self._hidden(f"__runmend__.begins({cell.code!r}, {number})")
+        self._hidden(f"__runmend__.begins({self._code(cell)!r}, {number})")
         try:
             self.client.execute_cell(self.notebook.cells[number], number)
         except CellExecutionError as error:
@@ -95,6 +97,12 @@ class _Session:
                 return 0
             return self._explain(cell, error)
         return 0
+
+    def _code(self, cell: Cell) -> str:
+        """Return what the kernel runs for a cell: SQL goes to Spark where the task has it."""
+        if cell.language == "sql" and self.task.details.get("spark"):
+            return f"_sqldf = __run_sql__(spark, {cell.code!r})"
+        return cell.code
 
     def _hidden(self, code: str) -> None:
         self.client.execute_cell(_node("python", code), len(self.cells), store_history=False)
@@ -110,12 +118,15 @@ class _Session:
             (
                 "import sys",
                 f"sys.path[:0] = [{folder!r}, {str(Path.cwd())!r}]",
+                f"__import__('os').chdir({folder!r})" if task.details.get("in_folder") else "",
                 "__runmend__ = {'__name__': 'runmend'}",
                 f"exec(compile({here.with_name('dbutils.py').read_text('utf-8')!r}, "
                 "'dbutils', 'exec'), __runmend__)",
                 f"exec(compile({here.with_name('kernel_side.py').read_text('utf-8')!r}, "
                 "'runmend', 'exec'), __runmend__)",
                 f"dbutils = __runmend__['make']({made}, {files})",
+                "globals().update(__runmend__['lazy_spark']())",
+                "__run_sql__ = __runmend__['run_sql']",
                 f"__runmend__ = __runmend__['Reporter']({str(self.explained)!r})",
                 "getArgument = dbutils.widgets.get",
             )

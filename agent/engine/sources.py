@@ -6,7 +6,7 @@ parsed, it counts by its bytes.
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from agent.engine import cells, values
@@ -102,32 +102,38 @@ def _bytes(root: Path, path: str) -> bytes | None:
 def _imports(root: Path, task: Task) -> Iterator[tuple[str, str]]:
     """Yield (path, text) of what a task's main file brings in from the tree, at any depth."""
     if task.dbt_task:
-        yield from _project(root, task)
-        return
-    if task.path is None or task.sql_task:
-        return
-    seen = {task.path}
-    left = [task.path]
+        yield from project(root, task.path or "")
+    elif task.path is not None and not task.sql_task:
+        yield from brought(root, task.path)
+
+
+def brought(root: Path, path: str, also: Sequence[str] = ()) -> Iterator[tuple[str, str]]:
+    """Yield (path, text) of what a Python file or notebook imports or runs, at any depth.
+
+    Modules are looked for beside the file, in the tree's root, and in the folders `also`.
+    """
+    seen = {path}
+    left = [path]
     while left:
-        path = left.pop()
-        for other in _direct(root, path):
+        for other in _direct(root, left.pop(), also):
             if other not in seen and (text := read(root, other)) is not None:
                 seen.add(other)
                 left.append(other)
                 yield other, text
 
 
-def _project(root: Path, task: Task) -> Iterator[tuple[str, str]]:
-    folder = root / PurePosixPath(task.path or "").parent
+def project(root: Path, path: str) -> Iterator[tuple[str, str]]:
+    """Yield (path, text) of a dbt project's files but its `dbt_project.yml`, which `path` names."""
+    folder = root / PurePosixPath(path).parent
     for file in sorted(folder.rglob("*")):
-        path = file.relative_to(root).as_posix()
-        if file.suffix in (".sql", ".yml", ".yaml", ".csv", ".py") and path != task.path:
-            text = read(root, path)
+        other = file.relative_to(root).as_posix()
+        if file.suffix in (".sql", ".yml", ".yaml", ".csv", ".py") and other != path:
+            text = read(root, other)
             if text is not None and "target" not in file.relative_to(folder).parts[:1]:
-                yield path, text
+                yield other, text
 
 
-def _direct(root: Path, path: str) -> Iterator[str]:
+def _direct(root: Path, path: str, also: Sequence[str]) -> Iterator[str]:
     """Yield the files of the tree that a Python file or notebook imports or runs."""
     text = read(root, path)
     if text is None:
@@ -144,7 +150,7 @@ def _direct(root: Path, path: str) -> Iterator[str]:
                 yield other
     for code in codes:
         for module in _modules(code):
-            yield from _found(root, path, module)
+            yield from _found(root, path, module, also)
 
 
 def _plain(code: str) -> str:
@@ -167,12 +173,12 @@ def _modules(code: str) -> Iterator[tuple[str, int]]:
             yield from ((f"{base}.{alias.name}".strip("."), node.level) for alias in node.names)
 
 
-def _found(root: Path, path: str, module: tuple[str, int]) -> Iterator[str]:
+def _found(root: Path, path: str, module: tuple[str, int], also: Sequence[str]) -> Iterator[str]:
     name, level = module
     folder = PurePosixPath(path).parent
     for _ in range(level - 1):
         folder = folder.parent
-    bases = [folder] if level else [folder, PurePosixPath()]
+    bases = [folder] if level else [folder, PurePosixPath(), *map(PurePosixPath, also)]
     parts = [part for part in name.split(".") if part]
     for base in bases:
         for depth in range(1, len(parts) + 1):

@@ -1,0 +1,1 @@
+"""What runs inside Spark's own interpreter: it imports nothing of runmend."""
