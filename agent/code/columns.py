@@ -241,11 +241,24 @@ def _in_sql(code: Code, name: str, dialect: str) -> Mentions:
                         used.defines,
                     )
                 )
+        found += _in_templates(code, node, name, dialect)
     return Mentions(
         tuple(s for m in found for s in m.outside),
         tuple(s for m in found for s in m.inside),
         any(m.defines for m in found),
     )
+
+
+def _in_templates(code: Code, call: ast.Call, name: str, dialect: str) -> Iterator[Mentions]:
+    """Yield the uses in SQL that is an f-string: what it fills in is no name that is looked for."""
+    for template in (t for a in call.args for t in code.templates(a)):
+        used = sqltext.column(template.text, name, dialect)
+        if used is not None:
+            yield Mentions(
+                tuple(s.moved(template.start) for s in used.outside),
+                tuple(s.moved(template.start) for s in used.inside),
+                used.defines,
+            )
 
 
 def _placed(code: Code, literal: ast.Constant, spans: tuple[Span, ...]) -> Iterator[Span]:

@@ -26,6 +26,10 @@ _WRITES_FILE = frozenset(
 _TARGET_SECOND = frozenset(("copyfile", "copy", "move", "savetxt"))
 _READER = frozenset(("read", "readStream", "json", "pd", "pl", "csv"))
 _WRITES_TABLE = frozenset(("saveAsTable", "insertInto", "to_table", "toTable"))
+_MAKES_VIEW = frozenset(
+    ("createOrReplaceTempView", "createTempView", "createOrReplaceGlobalTempView")
+)
+_DECORATORS = frozenset(("table", "view", "materialized_view", "temporary_view"))
 _RUNS_SQL = frozenset(("execute", "executemany", "sql", "query", "run"))
 _UNKNOWN = "runmend_unknown"
 
@@ -64,6 +68,34 @@ def made(path: str, text: str) -> Products:
         frozenset(name.lower() for name in known),
         frozenset(posixpath.normpath(name) for name in known),
     )
+
+
+def views(path: str, text: str) -> frozenset[str]:
+    """Return the temporary views and pipeline tables that the Python in a file declares."""
+    found: set[str] = set()
+    for cell in cells.read(path, text):
+        try:
+            code = Code(cell.text if cell.language == "python" else "")
+        except SyntaxError:
+            continue
+        for node in ast.walk(code.tree):
+            if isinstance(node, ast.Call) and called(node) in _MAKES_VIEW:
+                found |= {str(c.value).lower() for a in node.args[:1] for c in code.constants(a)}
+            elif isinstance(node, ast.FunctionDef):
+                found |= set(_declared(code, node))
+    return frozenset(found)
+
+
+def _declared(code: Code, function: ast.FunctionDef) -> Iterator[str]:
+    """Yield the table of a pipeline that a decorated function makes: `@dp.table`."""
+    for decorator in function.decorator_list:
+        call = decorator if isinstance(decorator, ast.Call) else None
+        target = call.func if call is not None else decorator
+        if isinstance(target, ast.Attribute) and target.attr in _DECORATORS:
+            named = (
+                next((k.value for k in call.keywords if k.arg == "name"), None) if call else None
+            )
+            yield (code.string(named) or function.name).lower()
 
 
 def makers(

@@ -6,12 +6,16 @@ Positions come from the syntax tree, so comments and other strings are never tou
 import ast
 import io
 import posixpath
+import re
 import tokenize
 import warnings
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from agent.code.sqltext import Span
+
+_FSTRING = re.compile(r"[fF](?P<mark>\"{3}|'{3}|\"|')(?P<body>.*)(?P=mark)", re.DOTALL)
+_HOLE = re.compile(r"\{[^{}]*\}")
 
 
 class Piece(NamedTuple):
@@ -22,6 +26,15 @@ class Piece(NamedTuple):
     start: int
     """Offset in the text."""
     length: int
+
+
+class Template(NamedTuple):
+    """An f-string's text, with blanks of the same length for what is filled in at run time."""
+
+    text: str
+    """As written; `{...}` reads `_____`."""
+    start: int
+    """Offset in the code of its first character."""
 
 
 class Code:
@@ -80,6 +93,22 @@ class Code:
                 shift = piece.start - piece.value_at
                 return Span(start + shift, end + shift)
         return None
+
+    def template(self, node: ast.expr) -> Template | None:
+        """Return an f-string that is written as one literal and without escapes, else None."""
+        if not isinstance(node, ast.JoinedStr):
+            return None
+        start, end = self.span(node)
+        found = _FSTRING.fullmatch(self.text, start, end)
+        if found is None or "\\" in found["body"] or found["mark"] in found["body"]:
+            return None
+        filled = _HOLE.sub(lambda hole: "_" * len(hole[0]), found["body"])
+        return None if set("{}") & set(filled) else Template(filled, found.start("body"))
+
+    def templates(self, node: ast.expr) -> tuple[Template, ...]:
+        """Return the f-strings an expression stands for: itself, or a name's values."""
+        values = self.values.get(node.id, []) if isinstance(node, ast.Name) else [node]
+        return tuple(t for t in map(self.template, values) if t is not None)
 
     def above(self, node: ast.AST) -> Iterator[ast.AST]:
         """Yield what a node is in, the nearest first."""

@@ -17,6 +17,10 @@ class Span(NamedTuple):
     start: int
     end: int
 
+    def moved(self, by: int) -> "Span":
+        """Return the same name in a text that begins so many characters earlier."""
+        return Span(self.start + by, self.end + by)
+
 
 class Mentions(NamedTuple):
     """Where one text uses a column's name."""
@@ -77,6 +81,45 @@ def names(text: str, dialect: str) -> Names:
         if not isinstance(statement, exp.Copy):
             reads |= {n.name for n in statement.find_all(exp.Literal) if n.is_string}
     return Names(frozenset(makes - {""}), frozenset(reads - {""}))
+
+
+def table(text: str, name: str, dialect: str) -> tuple[Span, ...] | None:
+    """Return the last part of each mention of a table, quotes included.
+
+    None where the SQL does not parse, or makes a table of that name itself. Parts of underscores
+    alone stand for any name: they are filled in at run time.
+    """
+    parsed = statements(text, dialect)
+    if parsed is None:
+        return None
+    wanted = name.replace("`", "").replace('"', "").lower().split(".")
+    found: list[Span] = []
+    for statement in parsed:
+        made = _made(statement)
+        local = {c.alias_or_name.lower() for c in statement.find_all(exp.CTE)}
+        for mention in statement.find_all(exp.Table):
+            identifier = mention.this
+            if not isinstance(identifier, exp.Identifier) or not _is_table(mention, wanted):
+                continue
+            span = _span(text, identifier)
+            if span is None or any(mention is m and not _inserts(statement) for m in made):
+                return None
+            if len(mention.parts) > 1 or identifier.name.lower() not in local:
+                found.append(span)
+    return tuple(sorted(set(found)))
+
+
+def _is_table(mention: exp.Table, wanted: list[str]) -> bool:
+    """Say whether a mention is of the table: as qualified as both are, from the last part on."""
+    parts = [part.name.lower() for part in mention.parts][::-1]
+    pairs = zip(parts, wanted[::-1], strict=False)
+    return all(ours == theirs or not ours.strip("_") for ours, theirs in pairs) and bool(
+        parts[0].strip("_")
+    )
+
+
+def _inserts(statement: exp.Expr) -> bool:
+    return isinstance(statement, exp.Insert)
 
 
 def _made(statement: exp.Expr) -> tuple[exp.Table, ...]:

@@ -113,6 +113,11 @@ def fill(node: Node, value: str) -> Change:
     return Change(node.start_mark.index, node.end_mark.index, f" {value}")
 
 
+def replace(node: Node, value: str) -> Change:
+    """Return the change that writes another value, in flow style, in the place of one."""
+    return Change(node.start_mark.index, _end(node), value)
+
+
 def quoted(value: str, style: str | None = None) -> str:
     """Write a string so that YAML reads the same string, in that style where it can."""
     if style == "'" or ('"' not in value and "\\" not in value and style == '"'):

@@ -58,7 +58,7 @@ def of_command(argv: tuple[str, ...]) -> tuple[Effect, ...]:
 def _by_kind(path: str, before: str, after: str, own: frozenset[str]) -> tuple[Found, ...]:
     suffix = PurePosixPath(path).suffix.lower()
     if suffix in (".yml", ".yaml", ".json"):
-        return tuple(settings.changes(before, after))
+        return tuple(settings.changes(before, after, str(PurePosixPath(path).parent)))
     if _REQUIREMENTS.search(path):
         return tuple(text.requirements(before, after))
     if suffix in _NO_EFFECT:

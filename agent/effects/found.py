@@ -32,6 +32,7 @@ RISKS = {
     "cost_raised": Risk.ASK,
     "dependency_add": Risk.ASK,
     "encoding_changed": Risk.ASK,
+    "error_to_null": Risk.ASK,
     "exec_dynamic": Risk.ASK,
     "file_append": Risk.ASK,
     "file_change": Risk.ASK,

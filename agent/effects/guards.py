@@ -1,12 +1,14 @@
 """Checks that Python code holds against itself: asserts, raises, expectations, a true exit value.
 
 A check that is gone, or reads differently apart from names, is `check_weakened`; so is a new
-handler that swallows an error, and a result that is made up instead of counted.
+handler that swallows an error, and a result that is made up instead of counted. A Spark function
+that gives NULL where there would be an error is `error_to_null`.
 """
 
 import ast
 from collections.abc import Iterator
 
+from agent.effects import sql
 from agent.effects.found import Found
 from agent.effects.harmless import words
 from agent.effects.names import Names, shape
@@ -15,6 +17,8 @@ _KIND = "check_weakened"
 _REPORTED = words("status failed failed_items errors successful total success error ok")
 """Keys of a structured exit value."""
 _CHECKS = ("expect", "assert", "validate", "check_", "verify", "raise_for_status", "ensure")
+_EXPRESSIONS = ("expr", "selectExpr", "filter", "where")
+"""Methods that take SQL expressions."""
 _SEVERE = frozenset(("error", "exception", "critical", "fatal"))
 
 
@@ -61,6 +65,19 @@ def weak(tree: ast.AST) -> Iterator[Found]:
                 yield Found(_KIND, "unreachable", "leaves code that is never run", line)
             case _:
                 pass
+
+
+def nulls(node: ast.Call, names: Names) -> Iterator[Found]:
+    """Yield what makes NULL of an error: `try_cast`, `nullif`, SQL expressions that do."""
+    func = node.func
+    named = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+    if (named.startswith("try_") or named == "nullif") and named not in names.defined:
+        says = f"gives NULL where there would be an error: {ast.unparse(node)[:80]}"
+        yield Found("error_to_null", named, says, node.lineno)
+    elif named in _EXPRESSIONS:
+        for argument in node.args:
+            for text in names.strings(argument) or ():
+                yield from (f._replace(line=node.lineno) for f in sql.of_expression(text))
 
 
 def _blocks(node: ast.AST) -> list[list[ast.stmt]]:

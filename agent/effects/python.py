@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from agent.effects import calls, files, harmless, network, sparkwrite, sql
 from agent.effects.found import Found, Reading, both, moved
-from agent.effects.guards import guards, weak
+from agent.effects.guards import guards, nulls, weak
 from agent.effects.names import Names, shape
 
 _HOLE = "unresolved_"
@@ -152,7 +152,7 @@ def _mask(node: ast.Subscript) -> Iterator[Found]:
 def _call(node: ast.Call, known: _Text) -> Reading:
     if (found := _sql(node, known)) is not None:
         return found
-    acts = [*_arguments(node)]
+    acts = [*_arguments(node), *nulls(node, known.names)]
     writing = _spark_write(node, known)
     if writing is not None:
         return Reading((*acts, *writing[0]), tuple(writing[1]))

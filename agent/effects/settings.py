@@ -6,6 +6,7 @@ rule asks.
 """
 
 import difflib
+import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
@@ -95,8 +96,8 @@ _OLD_NEWS = ("setting_change", "limit_raised", "check_weakened")
 _SQL = re.compile(r"sql|query|statement|filter|condition", re.IGNORECASE)
 
 
-def changes(before: str, after: str) -> Iterator[Found]:
-    """Yield what the change of one settings file does."""
+def changes(before: str, after: str, folder: str = "") -> Iterator[Found]:
+    """Yield what the change of one settings file does; `folder` is where it lies in the tree."""
     was, will = _load(before), _load(after)
     if isinstance(will, _Unread) or (isinstance(was, _Unread) and before.strip()):
         yield Found("unparsed", "", "cannot be read, or could not before")
@@ -105,7 +106,7 @@ def changes(before: str, after: str) -> Iterator[Found]:
     old = {} if isinstance(was, _Unread) else _documents(was)
     new = _documents(will)
     yield from _tasks(old, new)
-    yield from _pairs(old, new)
+    yield from _pairs(old, new, folder)
 
 
 class _Unread:
@@ -170,14 +171,14 @@ def _task_paths(pairs: Iterable[Path]) -> set[Path]:
     }
 
 
-def _pairs(old: Mapping[Path, Value], new: Mapping[Path, Value]) -> Iterator[Found]:
+def _pairs(old: Mapping[Path, Value], new: Mapping[Path, Value], folder: str) -> Iterator[Found]:
     removed = {p: v for p, v in old.items() if p not in new}
     appeared = {p: v for p, v in new.items() if p not in old}
     renamed = _renamed(removed, appeared)
     for path, value in new.items():
         if path in old and old[path] == value:
             continue
-        found = _judge(path, old.get(path), value, fresh=path not in old)
+        found = _judge(path, old.get(path), value, folder, fresh=path not in old)
         # A key that is spelled right at last does what it always said.
         if found and not (path in renamed.values() and found.kind in _OLD_NEWS):
             yield found
@@ -209,7 +210,7 @@ def _respelled(path: Path, other: Path, value: Value, same: Value) -> bool:
     return len(pairs) == 1 and difflib.SequenceMatcher(None, *pairs[0]).ratio() >= _ALIKE
 
 
-def _judge(path: Path, old: Value, new: Value, *, fresh: bool) -> Found | None:
+def _judge(path: Path, old: Value, new: Value, folder: str, *, fresh: bool) -> Found | None:
     words = [part for part in path if not part.startswith("[")] or [""]
     where = ".".join(path).replace(".[", "[")
     what = f"{where}={new}"
@@ -226,7 +227,7 @@ def _judge(path: Path, old: Value, new: Value, *, fresh: bool) -> Found | None:
         was = sql.read(str(old)) if isinstance(old, str) else Reading()
         return next(iter(added(was, sql.read(new))), None)
     if words[-1] in _FILES:
-        inside = isinstance(new, str) and _is_inside(new)
+        inside = isinstance(new, str) and _is_inside(new, folder)
         return None if inside else Found("setting_change", what, f"points {where} outside: {new}")
     if any(word in _HARMLESS for word in words):
         return None
@@ -274,6 +275,7 @@ def _said(value: Value) -> str:
     return "nothing" if value is None else repr(value)[:60]
 
 
-def _is_inside(path: str) -> bool:
-    pure = PurePosixPath(path)
-    return not pure.is_absolute() and ".." not in pure.parts and "://" not in path
+def _is_inside(path: str, folder: str) -> bool:
+    """Return whether a path stays in the tree, read from its root or from the file's own folder."""
+    pure = PurePosixPath(posixpath.normpath(posixpath.join(folder, path)))
+    return not pure.is_absolute() and pure.parts[:1] != ("..",) and "://" not in path

@@ -123,6 +123,7 @@ def _acts(statement: "exp.Expr") -> Iterator[Found]:
     elif not isinstance(statement, (exp.Query, *_inert())):
         yield from wording.command(" ".join(statement.sql().split()), _line(statement))
     yield from _rows(statement)
+    yield from _nulls(statement)
     for call in statement.find_all(exp.Anonymous, exp.Func):
         if call.name.lower() in _RUNNING or call.sql_name().lower() in _RUNNING:
             yield _of("exec_dynamic", call, "runs code that cannot be seen here", again=True)
@@ -265,6 +266,23 @@ def _rows(statement: "exp.Expr") -> Iterator[Found]:
     }.values():
         where = ".".join(filter(None, (place.catalog, place.db))).lower()
         yield Found("source_change", where, f"uses schema {where}", _line(place))
+
+
+def of_expression(text: str) -> tuple[Found, ...]:
+    """Return what a single expression, as `expr` takes it, hides of errors."""
+    return tuple(f for statement in _parse(f"SELECT {text}") or () for f in _nulls(statement))
+
+
+def _nulls(statement: "exp.Expr") -> Iterator[Found]:
+    """Yield what gives NULL where there would be an error: `NULLIF`, `TRY_CAST`, `try_divide`."""
+    from sqlglot import exp
+
+    for call in statement.find_all(exp.Func, exp.Bracket):
+        name = call.name if isinstance(call, exp.Anonymous) else type(call).__name__
+        safe = call.args.get("safe") is True and not isinstance(call, exp.Binary)
+        if safe or name.lower().startswith(("try", "safe", "nullif")):
+            says = f"gives NULL where there would be an error: {call.sql('databricks')[:80]}"
+            yield Found("error_to_null", _shape(call), says, _line(call))
 
 
 def _shape(clause: "exp.Expr") -> str:

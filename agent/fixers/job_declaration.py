@@ -6,6 +6,8 @@
     environment_key: defualt             ->  environment_key: default
     "{{job.parameters.run_dat}}"         ->  "{{job.parameters.run_date}}"
 
+The same in the jobs of a bundle's file.
+
 Source: https://docs.databricks.com/api/workspace/jobs/create
 
 Left alone: no known name or several are near, the right key stands beside the wrong one, the
@@ -42,10 +44,10 @@ def propose(work: Work) -> Proposal | str:
     text = work.read(facts.job_file) if facts.job_file else None
     if not word or facts.job_file is None or text is None:
         return "the error names no word of a job file in the tree"
-    root = yamltext.compose(text)
+    task = parameters.get("task") or work.failure.task
+    root = _root(facts.job_file, text, task)
     if root is None:
         return f"{facts.job_file} is not YAML that can be edited safely"
-    task = parameters.get("task") or work.failure.task
     places = _narrowed(list(_places(root, word, task, work)), work)
     if len(places) != 1:
         return f"{word} is found in {len(places)} places of {facts.job_file} that may be meant"
@@ -55,13 +57,22 @@ def propose(work: Work) -> Proposal | str:
         return f"no single known {place.what} is clearly what {word} means"
     if parameters.get("nearest") not in (None, "", new):
         return f"{word} may mean {new} or {parameters['nearest']}"
-    job = jobtext.read(facts.job_file, text)
+    job = jobtext.read(facts.job_file, text, task)
     if place.what == "task" and job is not None and task in job.upstream(new):
         return f"task {new} waits for {task}; that would be a circle"
     return Proposal(
         edits.unique(facts.job_file, text, [_change(place, word, new)]),
         f"{facts.job_file} names {word}, which is no known {place.what}; {new} is.",
     )
+
+
+def _root(path: str, text: str, task: str | None) -> MappingNode | None:
+    """Return the job's mapping: the file's own, or that of the one job of a bundle."""
+    root = yamltext.compose(text)
+    if root is None or yamltext.pair(root, "resources") is None:
+        return root
+    job = jobtext.read(path, text, task) or jobtext.read(path, text)
+    return job.node if job is not None else None
 
 
 def _change(place: _Place, word: str, new: str) -> edits.Change:

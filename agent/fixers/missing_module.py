@@ -5,7 +5,8 @@
         spec:                                   ->       spec:
           dependencies: [pandas]                           dependencies: [pandas, scikit-learn]
 
-A task that names no environment is in the one called `default`, which is made where there is none.
+A task that names no environment is in the one called `default`, which is made where there is none;
+a task on a cluster gets the library itself: `libraries: [{pypi: {package: scikit-learn}}]`.
 
 Source: https://docs.databricks.com/aws/en/compute/serverless/dependencies
 
@@ -27,6 +28,8 @@ from agent.fixers import Proposal, Work
 from agent.records import Facts
 
 _WITH_ENVIRONMENT = frozenset({"spark_python_task", "notebook_task", "python_wheel_task"})
+
+_ON_CLUSTER = ("job_cluster_key", "new_cluster", "existing_cluster_id")
 
 
 def propose(work: Work) -> Proposal | str:
@@ -54,6 +57,8 @@ def _add(distribution: str, module: str, job: jobtext.Job, work: Work) -> Propos
     task = job.task(work.failure.task)
     if task is None or task.type not in _WITH_ENVIRONMENT:
         return "the failed task has no environment of its own that could be added to"
+    if any(yamltext.pair(task.node, key) for key in _ON_CLUSTER):
+        return _to_cluster(distribution, module, job, task)
     named = yamltext.scalar(yamltext.get(task.node, "environment_key"))
     entry = _environment(job, named or "default")
     if entry is not None:
@@ -70,6 +75,27 @@ def _add(distribution: str, module: str, job: jobtext.Job, work: Work) -> Propos
         edits.unique(job.path, job.text, changes),
         f"Task {task.key} imports {module}, which {distribution} provides; "
         f"its environment did not list it.",
+    )
+
+
+def _to_cluster(
+    distribution: str, module: str, job: jobtext.Job, task: jobtext.Task
+) -> Proposal | str:
+    listed = yamltext.get(task.node, "libraries")
+    names = {canonical(s.value) for s in yamltext.scalars(listed)}
+    if canonical(distribution) in names:
+        return f"the task already lists {distribution}; something else keeps it out"
+    entry = f"{{pypi: {{package: {yamltext.quoted(distribution)}}}}}"
+    if isinstance(listed, SequenceNode):
+        change = yamltext.append(job.text, listed, entry)
+    elif listed is None:
+        change = yamltext.add(job.text, task.node, "libraries", f"[{entry}]", after="task_key")
+    else:
+        return f"the libraries in {job.path} are not written in a way that can be added to"
+    return Proposal(
+        edits.unique(job.path, job.text, [change]),
+        f"Task {task.key} imports {module}, which {distribution} provides; "
+        f"its cluster did not have it.",
     )
 
 
