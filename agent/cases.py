@@ -18,7 +18,17 @@ from uuid import uuid4
 
 from agent import platforms, playbook, runner
 from agent.errors import ApprovalInvalid, Held, Refused, RunmendError, Signalled, UsageError
-from agent.events import AnyEvent, Approved, Delivered, Expired, Failed, Opened, Rejected, Undone
+from agent.events import (
+    AnyEvent,
+    Approved,
+    Cancelled,
+    Delivered,
+    Expired,
+    Failed,
+    Opened,
+    Rejected,
+    Undone,
+)
 from agent.journal import Journal
 from agent.machine import Case
 from agent.playbook import Loaded
@@ -50,7 +60,12 @@ class Desk(NamedTuple):
     def world(self, case: Case) -> World:
         """Return the surroundings of one case, its platform connected."""
         folder = self.folder(case.id)
-        context = platforms.Context(loaded=case.loaded, folder=folder, cache=self.cache)
+        context = platforms.Context(
+            loaded=case.loaded,
+            folder=folder,
+            cache=self.cache,
+            now=lambda: self.now().timestamp(),
+        )
         return World(
             journal=self.journal,
             state=self.state,
@@ -143,7 +158,19 @@ def _heal_run(desk: Desk, loaded: Loaded, run: str) -> Result:
                 f"case {case.id} of {loaded.playbook.name} is open and begins elsewhere. "
                 f"Go on with it: runmend resume {case.id}; or end it: runmend cancel {case.id}"
             )
-        return _drive(desk, case or _begin(desk, loaded, run))
+        case = case or _begin(desk, loaded, run)
+        try:
+            return _drive(desk, case)
+        except UsageError as error:
+            _nothing_taken_over(desk, case.id, str(error))
+            raise
+
+
+def _nothing_taken_over(desk: Desk, case_id: str, why: str) -> None:
+    """End a case whose run could not be taken over: else it would stand in the next one's way."""
+    case = desk.journal.load(case_id)
+    if case.state == "create":
+        desk.journal.append(case, Cancelled(at=desk.now(), by=whoami(), reason=why))
 
 
 def _begin(desk: Desk, loaded: Loaded, run: str | None = None) -> Case:

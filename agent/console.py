@@ -30,7 +30,7 @@ from agent.events import (
     Started,
 )
 from agent.machine import Case
-from agent.records import Check, Diagnosis, Run, RunStatus, TaskStatus
+from agent.records import Check, Diagnosis, Run, RunStatus, TaskStatus, duration
 from agent.redaction import printable
 from agent.world import World
 
@@ -46,8 +46,6 @@ _TASK_WORDS = {
     "skipped": "skipped",
     "upstream_failed": "skipped (upstream failed)",
 }
-
-
 _MANY = 10
 """A run of more tasks is told as one summary and its failed tasks."""
 
@@ -69,6 +67,7 @@ class Console:
 
             self._rich = Rich(file=stream, highlight=False, markup=False, emoji=False)
         self._shown: dict[tuple[str, str], str] = {}
+        self._paged = ""
 
     @property
     def interactive(self) -> bool:
@@ -149,9 +148,11 @@ class Console:
                 self._clear()
 
     def _page(self, run: Run) -> None:
-        """Show where a run can be watched, where that is a page."""
-        if run.url is not None and run.url.startswith("http"):
-            self._detail("page", run.url)
+        """Show where a run can be watched, where that is a page; a repair has the run's own."""
+        if run.url is None or not run.url.startswith("http") or run.url == self._paged:
+            return
+        self._paged = run.url
+        self._detail("page", run.url, whole=True)
 
     def _deployed(self, before: Case, event: Deployed) -> None:
         again = before.state == "redeploy"
@@ -195,8 +196,7 @@ class Console:
     def _task(self, task: TaskStatus) -> str:
         word = _TASK_WORDS.get(task.state, task.state)
         bad = task.state in ("failed", "timed_out")
-        took = "" if task.seconds is None else f" {task.seconds:.1f} s"
-        return f"{task.task} {self.style(word, 'bad') if bad else word}{took}"
+        return f"{task.task} {self.style(word, 'bad') if bad else word} {task.took}".rstrip()
 
     def _task_once(self, case: Case, task: TaskStatus, at: datetime) -> None:
         text = self._task(task)
@@ -223,11 +223,13 @@ class Console:
         for line in lines[:3]:
             self._detail(f"{line.source}:{line.number}" if line.number else line.source, line.text)
 
-    def _detail(self, left: str, right: str) -> None:
+    def _detail(self, left: str, right: str, *, whole: bool = False) -> None:
         if self._terminal:
-            self.line(printable(f"             {left:<22}  {right[:160]}"))
+            shown = right if whole else right[:160]
+            self.line(printable(f"             {left:<22}  {shown}").rstrip())
         else:
-            self.line(printable(f"    {left}  {right[:300]}"))
+            shown = right if whole else right[:300]
+            self.line(printable(f"    {left}  {shown}").rstrip())
 
     def _proposed(self, case: Case, event: Proposed) -> None:
         patch = event.patch
@@ -255,13 +257,17 @@ class Console:
         """Show how the run is doing: live on a terminal, one line per change elsewhere."""
         if self._quiet:
             return
+        for note in status.notes:
+            if self._shown.get((case.id, f"note {note}")) is None:
+                self._shown[case.id, f"note {note}"] = note
+                self.noted(case, note)
         if not self._terminal:
             for task in status.tasks:
                 if task.state in ("running", "succeeded", "failed", "timed_out"):
                     self._task_once(case, task, datetime.now(UTC))
             return
         words = "   ".join(
-            f"{t.task} {t.step or f'{t.seconds or 0:.0f} s'}"
+            f"{t.task} {t.step or duration(t.seconds or 0)}"
             for t in status.tasks
             if t.state == "running"
         )

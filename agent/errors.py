@@ -81,10 +81,15 @@ class Unavailable(RunmendError):
 
     exit_code = 7
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, retry_after_s: float | None = None, works: bool = False
+    ) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
         """Seconds the other side asked us to wait, or None where it did not say."""
+        self.works = works
+        """True where the other side answers and works on it (it validates, it starts): waited for
+        as long as a run may take."""
 
 
 class BudgetSpent(RunmendError):

@@ -6,6 +6,7 @@ text that came from a job is masked before it enters a record (`redaction.mask`)
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from enum import IntEnum
 from typing import Annotated, Literal, Self
@@ -266,6 +267,20 @@ class NoFix(Record):
     reason: str
 
 
+def duration(seconds: float | None) -> str:
+    """Return `9.8 s`, `4 min 10 s`, `2 h 5 min`, `3 d 4 h`; a dash where it is not known."""
+    if seconds is None:
+        return "-"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    for big, small, size, unit in (("d", "h", 86400, 3600), ("h", "min", 3600, 60)):
+        if whole >= size:
+            rest = whole % size // unit
+            return f"{whole // size} {big} {rest} {small}" if rest else f"{whole // size} {big}"
+    return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+
+
 TaskState = Literal[
     "pending",
     "running",
@@ -286,7 +301,9 @@ class TaskStatus(Record):
     attempt: int = 0
     task_run: str | None = None
     seconds: float | None = None
-    """Run time so far or in all, seconds."""
+    """Run time so far or in all, seconds; None for what never ran."""
+    waited_s: float | None = None
+    """How much of that it waited for its compute, seconds; None where that is not told."""
     step: str | None = None
     """The last `[Step N/M] ...` line it printed."""
     exit_value: JsonValue = None
@@ -295,6 +312,15 @@ class TaskStatus(Record):
     """False where the platform did not keep or deliver the value: unknown, neither good nor bad."""
     message: str = ""
     url: str | None = None
+
+    @property
+    def took(self) -> str:
+        """Return `6 min 3 s (5 min for compute)`; empty where it has no run time."""
+        if self.seconds is None:
+            return ""
+        waited = self.waited_s or 0.0
+        said = f" ({duration(waited)} for compute)" if waited >= 10.0 else ""
+        return f"{duration(self.seconds)}{said}"
 
 
 class RunStatus(Record):
@@ -313,11 +339,17 @@ class RunStatus(Record):
 
     def summary(self) -> str:
         """Return `25 tasks: 20 succeeded, 3 failed, 2 skipped`."""
-        words = {"timed_out": "failed", "upstream_failed": "skipped"}
-        counts = Counter(words.get(task.state, task.state) for task in self.tasks)
-        order = ("succeeded", "failed", "skipped", "cancelled", "running", "pending")
-        said = ", ".join(f"{counts[word]} {word}" for word in order if counts[word])
-        return f"{len(self.tasks)} tasks: {said}"
+        return summary(self.tasks)
+
+
+def summary(tasks: Sequence[TaskStatus]) -> str:
+    """Return `25 tasks: 20 succeeded, 3 failed, 2 skipped`."""
+    words = {"timed_out": "failed", "upstream_failed": "skipped"}
+    counts = Counter(words.get(task.state, task.state) for task in tasks)
+    order = ("succeeded", "failed", "skipped", "cancelled", "running", "pending")
+    said = ", ".join(f"{counts[word]} {word}" for word in order if counts[word])
+    noun = "task" if len(tasks) == 1 else "tasks"
+    return f"{len(tasks)} {noun}: {said}" if tasks else "no tasks"
 
 
 class Deployment(Record):

@@ -8,7 +8,9 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from uuid import uuid4
 
 from agent import proof, remedy
@@ -66,6 +68,7 @@ class Pause(NamedTuple):
 
 
 Outcome = AnyEvent | Wait | Pause
+_Answer = TypeVar("_Answer")
 Step = Callable[[Case, World], Outcome]
 
 
@@ -80,9 +83,10 @@ def drive(case: Case, world: World) -> tuple[Case, Pause | None]:
         try:
             outcome = _overdue(case, world) or _step(case)(case, world)
         except Unavailable as error:
-            wait_s = min(error.retry_after_s or 2.0 + unavailable_s / 2, 60.0)
+            wait_s = _pause_s(error, unavailable_s)
             unavailable_s += wait_s
-            if unavailable_s > UNAVAILABLE_S:
+            longest_s = case.loaded.playbook.poll.deadline if error.works else UNAVAILABLE_S
+            if unavailable_s > longest_s:
                 return case, Pause("unreachable", str(error))
             outcome = Wait(wait_s, str(error))
         except Unauthorized as error:
@@ -105,6 +109,25 @@ def drive(case: Case, world: World) -> tuple[Case, Pause | None]:
     return case, None
 
 
+def _pause_s(error: Unavailable, waited_s: float) -> float:
+    """Return how long to wait after a "not now" that has already taken `waited_s`, seconds."""
+    return min(error.retry_after_s or 2.0 + waited_s / 2, 60.0)
+
+
+def _patiently(case: Case, world: World, act: Callable[[], _Answer]) -> _Answer:
+    """Return what `act` does once it can be done; raise `Unavailable` where that takes long."""
+    waited_s = 0.0
+    while True:
+        try:
+            return act()
+        except Unavailable as error:
+            wait_s = _pause_s(error, waited_s)
+            waited_s += wait_s
+            if waited_s > UNAVAILABLE_S:
+                raise
+            _wait(case, world, Wait(wait_s, str(error)), 0)
+
+
 def _step(case: Case) -> Step:
     """Return what is to be done; an ended case that comes here has something to put back."""
     return restore if case.ended else STEPS[case.state]  # type: ignore[index]  # not ended = working
@@ -116,8 +139,8 @@ def _wait(case: Case, world: World, wait: Wait, polls: int) -> None:
         world.sleep(wait.seconds)
         return
     poll = case.loaded.playbook.poll
-    if poll.first is None and wait.seconds:
-        world.sleep(min(wait.seconds, poll.max or wait.seconds) * world.jitter())
+    if wait.seconds:  # the platform knows the kind of job, its past, and what the playbook says
+        world.sleep(wait.seconds * world.jitter())
         return
     first = poll.first if poll.first is not None else _FIRST_POLL_S
     longest = poll.max if poll.max is not None else max(_MAX_POLL_S, first)
@@ -134,7 +157,7 @@ def _record(case: Case, world: World, event: AnyEvent) -> Case:
     except Held:
         moved = world.journal.load(case.id)
         if moved.ended and isinstance(event, Started):
-            world.platform.cancel(uuid4().hex, event.run.run)
+            _patiently(case, world, partial(world.platform.cancel, uuid4().hex, event.run.run))
         if moved.length == case.length:
             raise
         return moved
@@ -262,7 +285,10 @@ def run(case: Case, world: World) -> Outcome:
         raise Held(f"case {case.id} has nothing deployed to run")
     repair = None if case.run is None else Repair(run=case.run.run, tasks=case.rerun)
     key = case.requested.key
-    started = world.platform.start(key, case.deployment, world.tree(case), repair)
+    try:
+        started = world.platform.start(key, case.deployment, world.tree(case), repair)
+    except Held as error:
+        return Escalated(at=world.now(), verdict="held", reason=str(error))
     if isinstance(started, tuple):
         return Failed(at=world.now(), failures=started)
     return Started(at=world.now(), run=started)
@@ -278,23 +304,24 @@ def poll(case: Case, world: World) -> Outcome:
     world.audience.progress(case, status)
     if status.state == "succeeded":
         return Finished(at=world.now(), status=status)
+    deadline = case.loaded.playbook.poll.deadline
+    stopped = f"the run had not ended after {deadline:.0f} s (poll.deadline) and was stopped"
+    if status.state == "cancelled" and case.requested is not None:
+        return Escalated(at=world.now(), verdict="exhausted", reason=stopped)
     if status.state != "running":
         failures = world.platform.failures(status, world.tree(case))
         return Failed(at=world.now(), failures=failures, status=status)
     _tell_failing(case, world, status)
-    limits = case.loaded.playbook.poll
-    deadline = limits.deadline
     begun = case.started_at or case.opened_at
     if case.requested is None and world.now() <= begun + timedelta(seconds=deadline):
         return Wait(status.look_s or 0.0)
-    if limits.running_for is not None or case.adopts == case.run.run:
+    if case.loaded.playbook.poll.running_for is not None or case.adopts == case.run.run:
         reason = f"the run had not ended after {deadline:.0f} s (poll.deadline); it is left running"
         return Escalated(at=world.now(), verdict="exhausted", reason=reason)
     if case.requested is None:
         return Requested(at=world.now(), key=uuid4().hex, action="cancel")
     world.platform.cancel(case.requested.key, case.run.run)
-    reason = f"the run had not ended after {deadline:.0f} s (poll.deadline) and was stopped"
-    return Escalated(at=world.now(), verdict="exhausted", reason=reason)
+    return Escalated(at=world.now(), verdict="exhausted", reason=stopped)
 
 
 def _tell_failing(case: Case, world: World, status: RunStatus) -> None:
@@ -313,9 +340,18 @@ def _tell_failing(case: Case, world: World, status: RunStatus) -> None:
 
 
 def _matrix(world: World) -> "Matrix":
+    own = world.matrix
+    stamp = own.stat().st_mtime_ns if own is not None and own.is_file() else 0
+    return _read_matrix(own, stamp)
+
+
+@lru_cache(maxsize=2)
+def _read_matrix(own: Path | None, stamp: int) -> "Matrix":
+    """Read the matrix once while the user's own file stays as it is: `stamp` is when it changed."""
     from agent import matrix
 
-    return matrix.load(*([world.matrix] if world.matrix else []))
+    del stamp
+    return matrix.load(*([own] if own else []))
 
 
 def verify(case: Case, world: World) -> Outcome:
@@ -417,7 +453,7 @@ def cancel(case: Case, world: World, by: str, reason: str) -> Case:
         try:
             if case.state == "poll" and not (asked is not None and asked.by):
                 case = world.journal.append(case, wanted)
-            event = _cancelled(case, world, wanted)
+            event = _patiently(case, world, partial(_cancelled, case, world, wanted))
             after = world.journal.append(case, event)
         except Held:
             case = world.journal.load(case.id)

@@ -51,25 +51,33 @@ def main() -> None:
     _start_fast()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _raise)
+    _leave(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command in this process and return its exit code; no error leaves it."""
     try:
-        code = app(standalone_mode=False) or 0
+        code: int = app(arguments, standalone_mode=False) or 0
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read stdout has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except RunmendError as error:
-        code = _say(str(error), cases.code_of(error), told=True)
+        code = _say(str(error), cases.code_of(error))
     except typer.TyperException as error:
-        code = _wrong_usage(error)
+        code = _wrong_usage(error, as_json=_wants_json(arguments))
     except Signalled as signalled:
-        code = _say(f"stopped by {signal.Signals(signalled.number).name}", 128 + signalled.number)
+        text = f"stopped by {signal.Signals(signalled.number).name}"
+        code = _say(text, 128 + signalled.number, as_json=_wants_json(arguments))
     except PermissionError as error:
-        code = _say(f"{error.filename or error}: {error.strerror or 'not allowed'}", 6)
+        text = f"{error.filename or error}: {error.strerror or 'not allowed'}"
+        code = _say(text, 6, as_json=_wants_json(arguments))
     except OSError as error:
-        code = _say(f"{error.filename or 'this machine'}: {error.strerror or error}", 2)
+        text = f"{error.filename or 'this machine'}: {error.strerror or error}"
+        code = _say(text, 2, as_json=_wants_json(arguments))
     except Exception as error:  # noqa: BLE001  the last resort: a bug is told as one, masked
-        code = _bug(error)
-    _leave(code)
+        code = _bug(error, as_json=_wants_json(arguments))
+    return code
 
 
 def _leave(code: int) -> NoReturn:
@@ -84,10 +92,10 @@ def _leave(code: int) -> NoReturn:
 _VERDICTS = {6: "unauthorized", 130: "interrupted", 143: "interrupted"}
 
 
-def _say(text: str, code: int, *, told: bool = False) -> int:
-    """Write an error to stderr; with `-o json` its object to stdout too, unless it was `told`."""
+def _say(text: str, code: int, *, as_json: bool = False) -> int:
+    """Write an error to stderr; `as_json` its object to stdout too."""
     sys.stderr.write(f"runmend: {text}\n")
-    if not told and _wants_json(sys.argv):
+    if as_json:
         sys.stdout.write(cases.error_object(text, code, _VERDICTS.get(code)))
     return code
 
@@ -98,17 +106,17 @@ def _wants_json(argv: list[str]) -> bool:
     return after or "-ojson" in argv or "--output=json" in argv
 
 
-def _wrong_usage(error: typer.TyperException) -> int:
+def _wrong_usage(error: typer.TyperException, *, as_json: bool) -> int:
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "runmend"
     if type(error).__name__ == "NoArgsIsHelpError":
         sys.stderr.write(f"{error}\n")
         return 2
     text = error.format_message().replace("Value error, ", "").rstrip(".")
-    return _say(f"{text}. See: {path} --help".replace("?.", "?"), 2)
+    return _say(f"{text}. See: {path} --help".replace("?.", "?"), 2, as_json=as_json)
 
 
-def _bug(error: Exception) -> int:
+def _bug(error: Exception, *, as_json: bool) -> int:
     import traceback
 
     from agent.redaction import mask, printable
@@ -118,4 +126,4 @@ def _bug(error: Exception) -> int:
         f"a bug in runmend ({type(error).__name__}), please report the lines above. No case was "
         "lost: runmend cases lists them, runmend resume CASE goes on"
     )
-    return _say(text, 70)
+    return _say(text, 70, as_json=as_json)

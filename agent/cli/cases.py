@@ -1,21 +1,24 @@
 """Commands about cases: heal, resume, cases, show, approve, reject, cancel, undo, report."""
 
 import json
+import os
 import shlex
 import sys
 import time
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
+
     from agent.cases import Desk, Result
     from agent.errors import RunmendError
     from agent.machine import Case
-    from agent.report import Story
+    from agent.report import Context, Story
 
 State = Annotated[
     Path | None,
@@ -23,6 +26,10 @@ State = Annotated[
 ]
 Output = Annotated[
     Literal["text", "json"], typer.Option("-o", "--output", help="What is printed on stdout.")
+]
+Profile = Annotated[
+    str | None,
+    typer.Option("-p", "--profile", help="Databricks profile; wins over the playbook."),
 ]
 CaseId = Annotated[str, typer.Argument(metavar="CASE", help="A case's id, or the start of it.")]
 Matrix = Annotated[
@@ -76,12 +83,25 @@ def _loading(sleep: Callable[[float], None]) -> Callable[[float], None]:
 
 
 def heal(
-    playbook: Annotated[Path, typer.Argument(help="The playbook of the job.")],
+    playbook: Annotated[
+        str,
+        typer.Argument(
+            help="The playbook of the job; or KEY of a Databricks job that DATABRICKS_JOB_<KEY> "
+            "names."
+        ),
+    ],
+    run: Annotated[
+        str | None,
+        typer.Option(
+            "--run", help="Begin at this failed run, by id or URL; deploys no fix unasked."
+        ),
+    ] = None,
     mode: Annotated[
         Literal["observe", "suggest", "approve", "auto"] | None,
         typer.Option(help="Who decides about patches; wins over the playbook."),
     ] = None,
     target: Annotated[str | None, typer.Option("-t", "--target", help="Where it runs.")] = None,
+    profile: Profile = None,
     deliver: Annotated[
         Literal["patch", "in-place", "branch"] | None,
         typer.Option(help="How a proved fix is handed over."),
@@ -96,34 +116,91 @@ def heal(
     """Carry a playbook's job to a verified success; go on with its open case where there is one."""
     from agent import playbook as playbooks
 
-    flags = {"approve.mode": mode, "target": target, "deliver": deliver}
+    flags = {
+        "approve.mode": mode,
+        "target": target,
+        "deliver": deliver,
+        "databricks.profile": profile,
+    }
+    given = {key: value for key, value in flags.items() if value is not None}
+    with failing(output):
+        path = target_file(playbook, state)
     if not dry_run:
-        return begin(playbook, flags, matrix=matrix, state=state, output=output)
+        words = {"--mode": mode, "-t": target, "-p": profile, "--deliver": deliver}
+        chosen = shlex.join(part for pair in words.items() if pair[1] for part in pair if part)
+        typed = Typed(playbook, chosen)
+        return begin(path, given, typed, run=run, matrix=matrix, state=state, output=output)
     from agent.cli.plan import plan
 
     with failing(output):
-        loaded = playbooks.load(playbook, {k: v for k, v in flags.items() if v is not None})
+        loaded = playbooks.load(path, given)
         playbooks.order(loaded)
         return plan(loaded, output)
 
 
+def target_file(name: str, state: Path | None) -> Path:
+    """Return the playbook's path; for a job that the environment names, one made in the state.
+
+    Such a job has no source: it can be diagnosed, run again, repaired and cancelled.
+    Raises `UsageError` for a name that is neither.
+    """
+    from agent import settings
+    from agent.errors import UsageError
+    from agent.platforms.databricks import named
+
+    path = Path(name)
+    if path.exists() or "/" in name or path.suffix:
+        return path
+    jobs = named.jobs(os.environ)
+    if name not in jobs:
+        known = f"; the environment names {', '.join(sorted(jobs))}" if jobs else ""
+        raise UsageError(
+            f"there is no playbook {name}, and no job of that name: set "
+            f"DATABRICKS_JOB_{name.upper()} to a job's id, or give the path of a playbook{known}"
+        )
+    folder = settings.open_state(settings.state_folder(state)) / "jobs"
+    (folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+    made = folder / f"{name}.yaml"
+    book = {
+        "name": name,
+        "platform": "databricks",
+        "source": name,
+        "job": {"id": jobs[name]},
+        "edit": [],
+    }
+    made.write_text(json.dumps(book, indent=2) + "\n", encoding="utf-8")
+    return made
+
+
+class Typed(NamedTuple):
+    """What a person typed to begin, so that they are told the same words again."""
+
+    playbook: str
+    """The playbook's path, or a named job's key."""
+    options: str = ""
+    """Which they chose, quoted: `-t prod -p DEV`."""
+
+
 def begin(
     playbook: Path,
-    flags: Mapping[str, str | None],
+    flags: "Mapping[str, JsonValue]",
+    typed: Typed | None = None,
     *,
+    run: str | None = None,
     matrix: Path | None = None,
     state: Path | None,
     output: str,
 ) -> int:
-    """Heal a playbook; `flags` are playbook keys that win over the file, None = not given."""
+    """Heal a playbook; `flags` are playbook keys that win over the file."""
     from agent import cases as work
     from agent import playbook as playbooks
 
     with failing(output):
-        loaded = playbooks.load(playbook, {k: v for k, v in flags.items() if v is not None})
+        loaded = playbooks.load(playbook, flags)
         playbooks.order(loaded)
         here = desk(state, quiet=output == "json", matrix=matrix, make=True)
-        return _carry(here, output, state, playbook, lambda: work.heal(here, loaded))
+        typed = typed or Typed(str(playbook))
+        return _carry(here, output, state, typed, lambda: work.heal(here, loaded, run))
 
 
 def resume(
@@ -131,14 +208,19 @@ def resume(
 ) -> int:
     """Carry a case on from where it stands."""
     from agent import cases as work
+    from agent.errors import UsageError
 
     with failing(output):
         here = desk(state, quiet=output == "json", matrix=matrix)
         case_id = here.journal.find(case)
+        if command := rehearsed(here.state).resume:
+            raise UsageError(
+                f"case {case_id} is a rehearsal's and goes on in its own way: {command}"
+            )
         return _carry(here, output, state, None, lambda: work.resume(here, case_id))
 
 
-def _carry(here: "Desk", output: str, state: Path | None, playbook: Path | None, work: Any) -> int:
+def _carry(here: "Desk", output: str, state: Path | None, typed: Typed | None, work: Any) -> int:
     """Drive, then print how it stands; an interrupt leaves a case that can be resumed."""
     from agent.cases import Result
     from agent.errors import Signalled
@@ -151,8 +233,8 @@ def _carry(here: "Desk", output: str, state: Path | None, playbook: Path | None,
             raise
         pause = Pause("interrupted", "stopped by a signal; what runs goes on running")
         result = Result(here.journal.load(signalled.case), pause)
-        return _finish(here, result, output, state, playbook, 128 + signalled.number)
-    return _finish(here, result, output, state, playbook)
+        return _finish(here, result, output, state, typed, 128 + signalled.number)
+    return _finish(here, result, output, state, typed)
 
 
 def _finish(
@@ -160,7 +242,7 @@ def _finish(
     result: "Result",
     output: str,
     state: Path | None,
-    playbook: Path | None,
+    typed: Typed | None,
     exit_code: int | None = None,
 ) -> int:
     """Write the report, print the card or the object, and return the exit code."""
@@ -168,16 +250,47 @@ def _finish(
 
     events = here.journal.events(result.case.id)
     pause = result.pause
-    context = reports.Context(
+    context = _context(here, state)._replace(
         verdict=pause.verdict if pause is not None else None,  # type: ignore[arg-type]  # the runner's words are verdicts
         exit_code=exit_code,
         reason=pause.message if pause is not None else "",
-        chain_head=here.journal.head(),
-        playbook=str(playbook or ""),
-        options=f"--state {shlex.quote(str(state))}" if state is not None else "",
+        playbook=typed.playbook if typed is not None else "",
+        chosen=typed.options if typed is not None else "",
     )
     story = reports.write(events, here.folder(result.case.id), context)
     return show_story(story, output)
+
+
+def _context(here: "Desk", state: Path | None) -> "Context":
+    """Return what a report says of its surroundings."""
+    from agent import report as reports
+
+    own = rehearsed(here.state)
+    return reports.Context(
+        chain_head=here.journal.head(),
+        options=f"--state {shlex.quote(str(state))}" if state is not None else "",
+        resume=own.resume,
+        heal=own.heal,
+    )
+
+
+REHEARSAL = "rehearsal.json"
+"""File in the state folder of a rehearsal: the commands that carry it on and begin it anew."""
+
+
+class Rehearsed(NamedTuple):
+    """What takes the place of `resume` and `heal` in a rehearsal; empty elsewhere."""
+
+    resume: str = ""
+    heal: str = ""
+
+
+def rehearsed(state: Path) -> Rehearsed:
+    """Return the commands of the rehearsal whose state folder this is."""
+    try:
+        return Rehearsed(**json.loads((state / REHEARSAL).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return Rehearsed()
 
 
 def show_story(story: "Story", output: str) -> int:
@@ -299,9 +412,8 @@ def show(case: CaseId, state: State = None, output: Output = "text") -> int:
     with failing(output):
         here = desk(state)
         case_id = here.journal.find(case)
-        options = f"--state {shlex.quote(str(state))}" if state is not None else ""
-        context = reports.Context(chain_head=here.journal.head(), options=options)
-        story = reports.write(here.journal.events(case_id), here.folder(case_id), context)
+        events = here.journal.events(case_id)
+        story = reports.write(events, here.folder(case_id), _context(here, state))
     show_story(story, output)
     return 0
 
@@ -341,7 +453,8 @@ def _decide(
         sys.stdout.write(json.dumps(fields, indent=2) + "\n")
         return 0
     option = f" --state {shlex.quote(str(state))}" if state is not None else ""
-    then = f"; carry on: runmend resume{option} {after.id}" if approve else ""
+    command = rehearsed(here.state).resume or f"runmend resume{option} {after.id}"
+    then = f"; carry on: {command}" if approve else ""
     sys.stdout.write(f"{word} patch {patch} of case {after.id}{then}\n")
     return 0
 
@@ -387,8 +500,8 @@ def report(
 
     here = desk(state)
     case_id = here.journal.find(case)
-    context = reports.Context(chain_head=here.journal.head())
-    story = reports.write(here.journal.events(case_id), here.folder(case_id), context)
+    events = here.journal.events(case_id)
+    story = reports.write(events, here.folder(case_id), _context(here, state))
     sys.stdout.write(Path(story.report[form]).read_text())
 
     return 0

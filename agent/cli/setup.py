@@ -1,4 +1,4 @@
-"""Commands around a first use: demo, rehearse, init, doctor."""
+"""Commands around a first use: demo, init, doctor."""
 
 import json
 import shutil
@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
-from agent.cli.cases import Output, State, begin, failing
+from agent.cli import rehearsing
+from agent.cli.cases import Output, Profile, State, begin, failing
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+    from agent.playbook import Loaded
     from agent.records import TaskSource
 
 
 def add(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    for command in (demo, rehearse, init, doctor):
+    for command in (demo, rehearsing.rehearse, init, doctor):
         app.command()(command)
 
 
@@ -34,33 +38,6 @@ def demo(
     shutil.copytree(demo_folder(), folder, dirs_exist_ok=True)
     name = "escalate.yaml" if escalate else "nightly.yaml"
     return begin(folder / name, {}, state=state, output=output)
-
-
-def rehearse(
-    playbook: Annotated[Path, typer.Argument(help="The playbook to rehearse.")],
-    mode: Annotated[
-        Literal["observe", "suggest", "approve", "auto"] | None,
-        typer.Option(help="Who decides about patches; wins over the playbook."),
-    ] = None,
-    output: Output = "text",
-) -> int:
-    """Heal a copy of the source and its data in a temporary folder: nothing of yours is touched.
-
-    What a task does outside the source, such as sending something, it does in a rehearsal too.
-    """
-    from agent import playbook as playbooks
-
-    with failing(output):
-        loaded = playbooks.load(playbook)
-        stage = Path(tempfile.mkdtemp(prefix="runmend-rehearsal-"))
-        left_out = shutil.ignore_patterns(".git", ".runmend", ".venv", "__pycache__")
-        shutil.copytree(loaded.source, stage / "source", symlinks=True, ignore=left_out)
-    path = Path(loaded.path)
-    flags = {"approve.mode": mode, "source": str(stage / "source"), "deliver": "patch"}
-    if path.is_relative_to(loaded.source):
-        path = stage / "source" / path.relative_to(loaded.source)
-        del flags["source"]
-    return begin(path, flags, state=stage / "state", output=output)
 
 
 def demo_folder() -> Path:
@@ -95,12 +72,20 @@ _TYPES = {
 
 def init(
     folder: Annotated[Path, typer.Argument(help="The job's folder.")] = Path(),
+    target: Annotated[
+        str | None, typer.Option("-t", "--target", help="The bundle's target; unsaid: dev.")
+    ] = None,
+    job: Annotated[
+        str | None, typer.Option("--job", help="Key of the bundle's job or pipeline.")
+    ] = None,
 ) -> int:
-    """Write a first playbook (and job file) for a folder of scripts, notebooks and SQL files."""
+    """Write a first playbook: for a bundle, or (with a job file) for scripts, notebooks and SQL."""
     from agent.errors import UsageError
 
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder; name the one your job's code is in")
+    if (folder / "databricks.yml").exists() or (folder / "databricks.yaml").exists():
+        return _init_bundle(folder, target, job)
     name = folder.resolve().name
     written = [
         _write(folder / "playbook.yaml", _PLAYBOOK.format(name=_name(name))),
@@ -109,6 +94,35 @@ def init(
     for line in written:
         sys.stdout.write(f"{line}\n")
     sys.stdout.write(f"then: runmend heal {folder / 'playbook.yaml'}\n")
+    return 0
+
+
+def _init_bundle(folder: Path, target: str | None, job: str | None) -> int:
+    """Show what the bundle declares and write a playbook for one job or pipeline of it."""
+    from agent.errors import UsageError
+    from agent.platforms.databricks import overview
+
+    found = overview.read(folder)
+    if found is None:
+        raise UsageError(f"the bundle in {folder} cannot be read; see: databricks bundle validate")
+    sys.stdout.write(f"bundle   {found.name}\n")
+    for name, mode in found.targets.items():
+        sys.stdout.write(f"target   {name}{f'  ({mode})' if mode else ''}\n")
+    for each in found.jobs:
+        runs = f", runs {', '.join(each.runs)}" if each.runs else ""
+        sys.stdout.write(f"job      {each.key}  ({each.kind}, {each.tasks} tasks{runs})\n")
+    for key in found.pipelines:
+        sys.stdout.write(f"pipeline {key}\n")
+    if target is not None and target not in found.targets:
+        known = ", ".join(found.targets) or "none"
+        raise UsageError(f"the bundle has no target {target}; it has {known}")
+    chosen = job or overview.first(found)
+    if chosen not in (*(each.key for each in found.jobs), *found.pipelines):
+        named = f"has no job or pipeline {job}" if job else "declares no job and no pipeline"
+        raise UsageError(f"the bundle {named}; the list above is what it has")
+    path = folder / "playbook.yaml"
+    sys.stdout.write(f"{_write(path, overview.playbook(found, chosen, target))}\n")
+    sys.stdout.write(f"then: runmend rehearse {path}, runmend heal {path}\n")
     return 0
 
 
@@ -157,6 +171,7 @@ def doctor(
     playbook: Annotated[
         Path | None, typer.Argument(help="Look at this playbook and its job too.")
     ] = None,
+    profile: Profile = None,
     state: State = None,
     output: Output = "text",
 ) -> int:
@@ -164,7 +179,9 @@ def doctor(
     with failing(output):
         findings = [*_machine(state)]
         if playbook is not None:
-            findings += _playbook(playbook)
+            findings += _playbook(playbook, profile)
+        elif profile is not None:
+            findings += _profile(profile)
     if output == "json":
         rows = [f._asdict() for f in findings]
         sys.stdout.write(json.dumps({"schema_version": 1, "findings": rows}, indent=2) + "\n")
@@ -209,21 +226,55 @@ def _machine(state: Path | None) -> Iterator[Finding]:
     yield Finding("ok" if dbt else "note", text)
 
 
-def _playbook(path: Path) -> Iterator[Finding]:
-    from agent import platforms, playbook, settings
+def _profile(profile: str) -> Iterator[Finding]:
+    """Look at the workspace of a profile, as somebody without a playbook may."""
+    with tempfile.TemporaryDirectory(prefix="runmend-doctor-") as name:
+        path = Path(name, "doctor.yaml")
+        path.write_text('{platform: databricks, job: {id: "any"}}\n', encoding="utf-8")
+        yield from _workspace(playbook_of(path, profile))
+
+
+def playbook_of(path: Path, profile: str | None) -> "Loaded":
+    """Return a playbook with the profile of the command line."""
+    from agent import playbook
+
+    flags: dict[str, JsonValue] = {} if profile is None else {"databricks.profile": profile}
+    return playbook.load(path, flags)
+
+
+def _workspace(loaded: "Loaded") -> Iterator[Finding]:
+    from agent import platforms, settings
+    from agent.platforms.databricks import doctor, session
+
+    any_job = loaded.playbook.job.id == "any"
+    cache = settings.cache_folder()
+    context = platforms.Context(loaded, loaded.folder, cache, any_job=any_job)
+    for level, text in doctor.findings(session.connect(context)):
+        yield Finding(level, text)
+
+
+def _playbook(path: Path, profile: str | None) -> Iterator[Finding]:
+    from agent import platforms, playbook, settings, workspace
     from agent.records import Tree
 
-    loaded = playbook.load(path)
+    loaded = playbook_of(path, profile)
     playbook.order(loaded)
     yield Finding("ok", f"playbook {path}: {loaded.playbook.name} on {loaded.playbook.where}")
     source = loaded.source
     if not source.is_dir():
         yield Finding("problem", f"source folder {source} is not there")
         return
-    context = platforms.Context(loaded, source, settings.cache_folder())
-    tasks = platforms.connect(context).tasks(Tree(root=str(source), digest=""))
-    if not tasks:
+    if loaded.playbook.platform == "databricks":
+        yield from _workspace(loaded)
+    with tempfile.TemporaryDirectory(prefix="runmend-doctor-") as folder:
+        context = platforms.Context(loaded, Path(folder), settings.cache_folder())
+        here = platforms.connect(context)
+        files = tuple(workspace.files(source, leave_out=here.data(source)))
+        tasks = here.tasks(Tree(root=str(source), digest="", files=files))
+    if not tasks and loaded.playbook.job.file is not None:
         yield Finding("problem", f"no task can be read from {loaded.playbook.job.file}")
+    elif not tasks:
+        yield Finding("note", "the job's code is not in the source: no fix can be made, only runs")
     for task in tasks:
         yield from _watched(task)
     if not loaded.playbook.verify:

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
-from agent.cli.cases import Matrix, Output, State, failing
+from agent.cli.cases import Matrix, Output, Profile, State, failing
 
 if TYPE_CHECKING:
     from agent.matrix import Matrix as Catalogue
@@ -44,8 +44,18 @@ def diagnose(
         str | None,
         typer.Option("--jsonl", help='A file of {"id", "text"} a line, - for stdin; prints JSON.'),
     ] = None,
+    run: Annotated[
+        str | None,
+        typer.Option("--run", help="A failed run, by id or its page's URL; nothing is changed."),
+    ] = None,
     platform: Annotated[
-        str | None, typer.Option("--platform", help="Where it ran, if you know.")
+        str | None,
+        typer.Option("--platform", help="Where it ran, if you know; with --run: databricks."),
+    ] = None,
+    profile: Profile = None,
+    playbook: Annotated[
+        Path | None,
+        typer.Option("--playbook", help="With --run: the playbook of its job, for the source."),
     ] = None,
     matrix: Matrix = None,
     output: Output = "text",
@@ -55,9 +65,13 @@ def diagnose(
     from agent.errors import UsageError
 
     with failing(output):
-        if (log is None) == (jsonl is None):
-            raise UsageError("name one thing to read: --log FILE or --jsonl FILE")
+        if sum(given is not None for given in (log, jsonl, run)) != 1:
+            raise UsageError("name one thing to read: --log FILE, --jsonl FILE or --run ID")
         known = _catalogue(matrix)
+        if run is not None:
+            from agent.cli import runs
+
+            return runs.diagnose(known, run, platform, profile, playbook, output)
         if jsonl is not None:
             _diagnose_each(known, jsonl)
             return 0
@@ -67,7 +81,7 @@ def diagnose(
     if output == "json":
         sys.stdout.write(json.dumps(matrices.document(found), indent=2) + "\n")
     else:
-        sys.stdout.write("".join(f"{line}\n" for line in _told(found)))
+        sys.stdout.write("".join(f"{line}\n" for line in told(found)))
     return 0
 
 
@@ -108,7 +122,8 @@ def _texts(file: IO[bytes], name: str) -> Iterator[tuple[str, str]]:
             ) from error
 
 
-def _told(found: "Diagnosis") -> Iterator[str]:
+def told(found: "Diagnosis") -> Iterator[str]:
+    """Return a diagnosis in lines for a person."""
     from agent.redaction import printable
 
     if found.verdict != "diagnosed":
@@ -124,7 +139,7 @@ def _told(found: "Diagnosis") -> Iterator[str]:
     if (where := found.location) is not None:
         cell = f" cell {where.cell}" if where.cell is not None else ""
         place = f"{where.path}{cell}:{where.line}"
-        yield f"   your code   {printable(place)}   {printable(where.code or '')}"
+        yield f"   your code   {printable(place)}   {printable(where.code or '')}".rstrip()
     if found.verdict == "diagnosed":
         can = f" (runmend can: fixer {found.fixer})" if found.fixer else ""
         again = " (a rerun usually cures it)" if found.transient else ""
@@ -222,3 +237,20 @@ def model(
         sys.stdout.flush()
         threading.Event().wait()
     return 0
+
+
+@simulate_app.command()
+def databricks(
+    port: Annotated[int, typer.Option(help="Port on loopback; 0 = any free one.")] = 0,
+    state: Annotated[
+        Path | None,
+        typer.Option("--state", help="Folder for its own data; unsaid: gone when it ends."),
+    ] = None,
+    realistic: Annotated[
+        bool, typer.Option("--realistic", help="Compute takes minutes to start, as for real.")
+    ] = False,
+) -> int:
+    """Serve a Databricks workspace on loopback until interrupted; first it prints url and token."""
+    from agent.simulators.databricks.serving import serve
+
+    return serve(state, port, realistic=realistic)

@@ -34,6 +34,8 @@ _ARROW = re.compile(r"^-+> ?(?P<line>\d+) ?(?P<code>.*)$")
 _BUNDLE = re.compile(r"^\s*in (?P<path>[\w./-]+\.ya?ml):(?P<line>\d+)(?::\d+)?\s*$")
 _DBT = re.compile(r"\((?P<path>(?:models|tests|macros|snapshots|seeds|analyses)/[\w./-]+)\)")
 _PLACED = re.compile(r"^(?P<path>[\w./-]+\.(?:ya?ml|json|py|sql|ipynb)):(?P<line>\d+)(?::\d+)?: ")
+_SHOWN = 20
+"""Lines below a frame in which its code is looked for; a trace shows five before and after."""
 _LIBRARY = re.compile(
     r"site-packages|dist-packages|[/\\]lib(?:64)?[/\\]python|/databricks/(?:spark|python|\.python)|"
     r"py4j|[/\\]pyspark[/\\]|<frozen|<string>|^<stdin>$|importlib|/usr/lib/spark|"
@@ -62,10 +64,13 @@ def _traced(lines: Sequence[Text], at: int, line: str) -> Frame | None:
         return _frame(at, found["path"], found["line"], _next_code(lines, at))
     if found := _CELL.match(line):
         cell = int(found["cell"][:9])
-        place = Location(path=f"In[{cell}]", cell=max(cell - 1, 0), line=int(found["line"][:9]))
+        code = _pointed(lines, at, found["line"])
+        number = int(found["line"][:9])
+        place = Location(path=f"In[{cell}]", cell=max(cell - 1, 0), line=number, code=code)
         return Frame(at, place, library=False)
     if found := _IPYTHON.match(line):
-        return _frame(at, found["path"], found["line"] or found["line2"], None)
+        number = found["line"] or found["line2"]
+        return _frame(at, found["path"], number, _pointed(lines, at, number))
     return None
 
 
@@ -80,6 +85,17 @@ def _declared(at: int, line: str) -> Frame | None:
 def _next_code(lines: Sequence[Text], at: int) -> str | None:
     code = lines[at + 1].clean if at + 1 < len(lines) else ""
     return code.strip()[:200] if code.startswith("    ") and not _PYTHON.match(code) else None
+
+
+def _pointed(lines: Sequence[Text], at: int, number: str) -> str | None:
+    """Return the line of code that a notebook's trace points at below a frame."""
+    for text in lines[at + 1 : at + _SHOWN]:
+        found = _ARROW.match(text.clean[:1000])
+        if found is not None and found["line"] == number:
+            return found["code"].strip()[:200] or None
+        if found is not None or _IPYTHON.match(text.clean[:1000]):
+            return None
+    return None
 
 
 def _frame(at: int, path: str, line: str, code: str | None) -> Frame:

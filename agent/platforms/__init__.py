@@ -14,7 +14,8 @@ Rules every platform keeps (the contract suite in tests/platforms proves them):
 
 import importlib
 import pkgutil
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -44,6 +45,8 @@ class Context(NamedTuple):
     """Shared between cases: environments."""
     any_job: bool = False
     """True where runs are only looked at: the playbook's job says nothing, any job's run will do."""
+    now: Callable[[], float] = time.time
+    """Returns seconds since the epoch, as the target counts them."""
 
 
 class Platform(Protocol):

@@ -77,7 +77,9 @@ Mode = Literal["observe", "suggest", "approve", "auto"]
 
 
 def _words(value: object) -> object:
-    return tuple(shlex.split(value)) if isinstance(value, str) else value
+    if isinstance(value, str):
+        return tuple(shlex.split(value))
+    return tuple(value) if isinstance(value, list) else value
 
 
 class Job(Record):
@@ -112,7 +114,11 @@ class Databricks(Record):
 
     profile: str | None = None
     """Of the Databricks configuration file; `-p` wins; unsaid: what the environment says."""
-    command: Annotated[tuple[str, ...], BeforeValidator(_words)] = ("databricks",)
+    command: Annotated[
+        tuple[str, ...],
+        BeforeValidator(_words, json_schema_input_type=str | tuple[str, ...]),
+        Field(min_length=1),
+    ] = ("databricks",)
     """The user's own `databricks` command, with arguments it always gets: bundles need it."""
     variables: dict[str, str] = {}
     """Bundle variables, given as --var."""

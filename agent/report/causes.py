@@ -49,6 +49,7 @@ def _cause(iteration: Iteration, failure: FailureReport, known: Diagnosis | None
             entry=known.entry,
             confidence=known.confidence,
             location=known.location or failure.location,
+            url=failure.url,
             evidence=known.evidence,
         )
     lines = (known.worth_reading if known else ()) or failure.tail[-_READ_FIRST:]
@@ -63,6 +64,7 @@ def _cause(iteration: Iteration, failure: FailureReport, known: Diagnosis | None
             by=patch.author,
             confidence=patch.confidence,
             location=failure.location,
+            url=failure.url,
             evidence=lines,
         )
     return Cause(
@@ -71,5 +73,6 @@ def _cause(iteration: Iteration, failure: FailureReport, known: Diagnosis | None
         determined=False,
         sentence=f"not determined; the failure said: {words.line(failure.message)}",
         location=failure.location,
+        url=failure.url,
         evidence=lines,
     )

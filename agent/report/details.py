@@ -30,7 +30,7 @@ def _task(task: TaskStatus) -> str:
     return (
         f"<tr><td>{code(task.task)}</td>"
         f"<td>{tag(words.STATES[task.state], tone.get(task.state, ''))}</td>"
-        f"<td>{words.duration(task.seconds)}</td>"
+        f"<td>{task.took or '-'}</td>"
         f"<td>{code(words.exit_value(task))}{page}</td></tr>"
     )
 

@@ -14,8 +14,14 @@ class Names(NamedTuple):
     case: str
     playbook: str
     """As the user would type it: a path."""
+    chosen: str = ""
+    """Options to begin anew with, such as `-t prod`."""
     options: str = ""
     """Options that every command needs to find the case, such as `--state DIR`."""
+    resume: str = ""
+    """What takes the place of `resume`; empty = nothing does."""
+    heal: str = ""
+    """What takes the place of `heal`; empty = nothing does."""
 
 
 def steps(
@@ -33,14 +39,14 @@ def steps(
             return _waiting(names, iterations)
         case "refused" if not ended:
             return (
-                Step(command=_command(names, "resume", names.case), why="carry on, once allowed"),
+                Step(command=_resume(names), why="carry on, once allowed"),
                 Step(command=_command(names, "show", names.case), why="see where it is"),
             )
         case "healed" | "healthy":
             return () if undone else _good(names, delivered)
         case None | "unauthorized" | "unreachable" | "interrupted":
             return (
-                Step(command=_command(names, "resume", names.case), why="carry on"),
+                Step(command=_resume(names), why="carry on"),
                 Step(command=_command(names, "show", names.case), why="see where it is"),
             )
         case "held":
@@ -61,7 +67,7 @@ def _waiting(names: Names, iterations: Sequence[Iteration]) -> tuple[Step, ...]:
     undecided = [i.patch for i in iterations if i.patch is not None and i.patch.decision is None]
     if not undecided:
         return (
-            Step(command=_command(names, "resume", names.case), why="carry on once that is done"),
+            Step(command=_resume(names), why="carry on once that is done"),
             Step(command=_command(names, "show", names.case), why="see where it is"),
         )
     patch = undecided[-1].id
@@ -70,7 +76,7 @@ def _waiting(names: Names, iterations: Sequence[Iteration]) -> tuple[Step, ...]:
         Step(command=_command(names, "approve", names.case, patch), why="let it be deployed"),
         Step(command=reject, why="end the case"),
         Step(command=_command(names, "show", names.case), why="see the patch and the evidence"),
-        Step(command=_command(names, "resume", names.case), why="carry on once it is decided"),
+        Step(command=_resume(names), why="carry on once it is decided"),
     )
 
 
@@ -97,7 +103,14 @@ def notes(verdict: Verdict | None, *, ended_badly: bool, runs: int) -> tuple[str
 
 
 def _heal(names: Names) -> str:
-    return _command(names, "heal", names.playbook)
+    if names.heal:
+        return names.heal
+    options = " ".join(filter(None, (names.chosen, names.options)))
+    return _command(names._replace(options=options), "heal", names.playbook)
+
+
+def _resume(names: Names) -> str:
+    return names.resume or _command(names, "resume", names.case)
 
 
 def _command(names: Names, *parts: str) -> str:

@@ -136,7 +136,7 @@ def _details(story: Story) -> list[str]:
 
 def _tasks(story: Story) -> str:
     return _list(
-        f"{code(t.task)} {words.STATES[t.state]}, {words.duration(t.seconds)},"
+        f"{code(t.task)} {words.STATES[t.state]}, {t.took or '-'},"
         f" {code(words.exit_value(t))}{link(t.url)}"
         for t in story.tasks
     )

@@ -166,6 +166,8 @@ class Cause(Record):
     entry: str | None = None
     confidence: float = 0.0
     location: Location | None = None
+    url: str | None = None
+    """The failed task's page, or the folder of its output."""
     evidence: tuple[Line, ...] = ()
     """Lines that prove it; where not determined, the lines to read first."""
 

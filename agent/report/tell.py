@@ -27,8 +27,14 @@ class Context(NamedTuple):
     """Hash of the journal's newest event of this case."""
     playbook: str = ""
     """The playbook's path as the user gave it; empty = its absolute path."""
+    chosen: str = ""
+    """Options the user began with, quoted: `-t prod -p DEV`."""
     options: str = ""
     """Options every command needs to find the case, quoted: `--state /srv/runmend`."""
+    resume: str = ""
+    """The command that carries on, where that is not `resume`: a rehearsal's."""
+    heal: str = ""
+    """The command that begins anew, where that is not `heal`: a rehearsal's."""
 
 
 _NOTHING = Context()
@@ -106,7 +112,10 @@ def _end(
 ) -> dict[str, object]:
     """Return the verdict with its exit code, and what to do now."""
     code = None if verdict is None else EXIT[verdict]
-    names = ending.Names(case.id, context.playbook or case.loaded.path, context.options)
+    playbook = context.playbook or case.loaded.path
+    names = ending.Names(
+        case.id, playbook, context.chosen, context.options, context.resume, context.heal
+    )
     undone = bool(history.undone)
     steps = ending.steps(names, verdict, told, history.delivered, undone=undone, ended=case.ended)
     steps = (*context.steps, *steps)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from agent.records import TaskStatus
 from agent.report import words
 from agent.report.story import Cause, PatchReport, Story
 
@@ -10,6 +11,8 @@ _EVIDENCE = 3
 """Lines of evidence quoted per cause; the report has all of them."""
 _DIFF = 60
 """Lines of a waiting patch's diff."""
+_MANY = 10
+"""More tasks are told as one summary and those of which there is more to say."""
 
 
 def text(story: Story, cwd: Path | None = None) -> str:
@@ -18,7 +21,7 @@ def text(story: Story, cwd: Path | None = None) -> str:
     if words.undecided(story) and story.verdict == "waiting":
         lines += _waiting(story)
     near = f"{cwd}/" if cwd and cwd != Path("/") else ""
-    lines += _causes(story) + _tried(story) + _tasks(story) + _rest(story, near)
+    lines += _causes(story) + _tried(story) + _tasks(story) + _page(story) + _rest(story, near)
     return "\n".join(lines) + "\n"
 
 
@@ -79,6 +82,8 @@ def _causes(story: Story) -> list[str]:
             _row("", f"{words.where(e)}  {words.cut(words.quoted(e), 160)}")
             for e in cause.evidence[:_EVIDENCE]
         ]
+        if story.state not in ("done", "partial") and _is_page(cause.url):
+            rows.append(_row("", words.line(cause.url or "")))
     return rows
 
 
@@ -103,15 +108,36 @@ def _tried(story: Story) -> list[str]:
 def _tasks(story: Story) -> list[str]:
     rows = []
     if story.state in ("done", "partial"):
-        for task in story.tasks:
-            link = f"  {words.line(task.url)}" if task.url else ""
-            state = f"{words.line(task.task)} {words.STATES[task.state]}"
-            took = words.duration(task.seconds)
-            rows.append(_row("task", f"{state} {took}  {words.exit_value(task)}{link}"))
+        many = len(story.tasks) > _MANY
+        rows += [_row("tasks", words.summary(story.tasks))] if many else []
+        rows += [_row("task", _task(t)) for t in story.tasks if not many or _is_partly(t)]
         seen = (f"{words.OUTCOMES[c.outcome]}: {words.checked(c)}" for c in story.checks)
         rows += [_row("check", value) for value in seen]
     rows += [_row("item", f"FAILED: {words.line(item)}") for item in story.items]
     return rows
+
+
+def _task(task: TaskStatus) -> str:
+    state = f"{words.line(task.task)} {words.STATES[task.state]} {task.took or '-'}"
+    link = f"  {words.line(task.url)}" if task.url else ""
+    return f"{state}  {words.exit_value(task)}{link}"
+
+
+def _is_partly(task: TaskStatus) -> bool:
+    """Return whether there is more to say of a task than that it went well."""
+    value = task.exit_value
+    return task.state != "succeeded" or (isinstance(value, dict) and bool(value.get("failed")))
+
+
+def _is_page(url: str | None) -> bool:
+    return bool(url) and str(url).startswith(("https://", "http://"))
+
+
+def _page(story: Story) -> list[str]:
+    """Return where the newest run is to be seen, where no task's own page is told."""
+    pages = [run.url for run in story.runs if _is_page(run.url)]
+    told = story.state in ("done", "partial") and 0 < len(story.tasks) <= _MANY
+    return [] if told or not pages else [_row("page", words.line(pages[-1] or ""))]
 
 
 def _rest(story: Story, near: str) -> list[str]:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pydantic import JsonValue
 
 from agent.records import Check, Line, TaskStatus
+from agent.records import duration as duration
+from agent.records import summary as summary
 from agent.redaction import printable
 from agent.report.story import FailureReport, PatchReport, Story
 
@@ -58,20 +60,6 @@ def quoted(evidence: Line) -> str:
 def cut(text: str, size: int) -> str:
     """Return at most `size` characters, `…` standing for what is left out at the end."""
     return text if len(text) <= size else text[: size - 1].rstrip() + "…"
-
-
-def duration(seconds: float | None) -> str:
-    """Return `9.8 s`, `4 min 10 s`, `2 h 5 min`, `3 d 4 h`; a dash where it is not known."""
-    if seconds is None:
-        return "-"
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    for big, small, size, unit in (("d", "h", 86400, 3600), ("h", "min", 3600, 60)):
-        if whole >= size:
-            rest = whole % size // unit
-            return f"{whole // size} {big} {rest} {small}" if rest else f"{whole // size} {big}"
-    return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
 
 
 def count(number: int, noun: str, plural: str = "") -> str:

@@ -1,0 +1,117 @@
+"""What `diagnose --run` does: read a run, diagnose every task that failed, change nothing."""
+
+import json
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agent.matrix import Matrix
+    from agent.playbook import Loaded
+    from agent.records import Diagnosis, Failure, RunStatus
+
+    Pair = tuple[Failure, Diagnosis]
+
+
+def diagnose(
+    known: "Matrix",
+    run: str,
+    platform: str | None,
+    profile: str | None,
+    playbook: Path | None,
+    output: str,
+) -> int:
+    """Print the run's summary and a diagnosis per task that failed; return 0."""
+    from agent import platforms, settings, workspace
+
+    with tempfile.TemporaryDirectory(prefix="runmend-run-") as name:
+        folder = Path(name)
+        loaded = _loaded(folder, platform, profile, playbook)
+        context = platforms.Context(
+            loaded, folder, settings.cache_folder(), any_job=playbook is None
+        )
+        here = platforms.connect(context)
+        source = loaded.source
+        tree = workspace.build(source, folder / "trees" / "source", leave_out=here.data(source))
+        _, found = here.adopt(run, tree)
+        (status,) = here.poll([found.run])
+        failures = here.failures(status, tree)
+        calls = here.calls()
+    pairs = [(failure, known.diagnose(failure)) for failure in failures]
+    if output == "json":
+        sys.stdout.write(json.dumps(_document(status, pairs, calls), indent=2) + "\n")
+    else:
+        sys.stdout.write("".join(f"{line}\n" for line in _lines(status, pairs, calls)))
+    return 0
+
+
+def _loaded(
+    folder: Path, platform: str | None, profile: str | None, playbook: Path | None
+) -> "Loaded":
+    from agent import playbook as playbooks
+
+    flags = {"databricks.profile": profile} if profile is not None else {}
+    if playbook is not None:
+        return playbooks.load(playbook, flags)
+    (folder / "empty").mkdir()
+    made = folder / "run.yaml"
+    book = {"platform": platform or "databricks", "source": "empty", "job": {"id": "any"}}
+    made.write_text(json.dumps(book), encoding="utf-8")
+    return playbooks.load(made, flags)
+
+
+def _document(status: "RunStatus", pairs: Sequence["Pair"], calls: int) -> dict[str, object]:
+    from agent import matrix
+
+    return {
+        "schema_version": 1,
+        "run": status.run,
+        "state": status.state,
+        "native": status.native,
+        "url": status.url,
+        "summary": status.summary(),
+        "tasks": [task.model_dump(mode="json") for task in status.tasks],
+        "failures": [
+            {
+                "task": failure.task,
+                "task_run": failure.task_run,
+                "url": failure.url,
+                "code": failure.code,
+                "message": failure.message,
+                "log_cut": failure.log_cut,
+                "diagnosis": matrix.document(diagnosis),
+            }
+            for failure, diagnosis in pairs
+        ],
+        "api_calls": calls,
+    }
+
+
+def _lines(status: "RunStatus", pairs: Sequence["Pair"], calls: int) -> Iterator[str]:
+    from agent.cli.tools import told
+    from agent.redaction import printable
+
+    yield printable(f"run {status.run} {status.state} ({status.native}) · {status.summary()}")
+    if status.url:
+        yield printable(f"   page        {status.url}")
+    yield from (f"   note        {printable(note)}" for note in status.notes)
+    for failure, diagnosis in pairs:
+        yield ""
+        where = f"  {failure.url}" if failure.url and failure.url != status.url else ""
+        yield printable(f"{failure.task or 'the job'} {failure.code}{where}")
+        yield printable(f"   said        {failure.message}")
+        if (step := _step(failure)) is not None:
+            yield printable(f"   step        {step}")
+        yield from told(diagnosis)
+        yield from (f"   cut         {printable(cut)}" for cut in failure.log_cut)
+    if not pairs:
+        yield "nothing failed" if status.state == "succeeded" else "nothing has failed so far"
+    yield f"   cost        0 tokens, {calls} API calls"
+
+
+def _step(failure: "Failure") -> str | None:
+    """Return the last `[Step N/M] ...` that a failed task printed."""
+    said = [line.text for line in failure.log if "[Step " in line.text]
+    return said[-1][said[-1].index("[Step ") :] if said else None
