@@ -4,13 +4,17 @@ BIN := .venv/bin
 # What every start of runmend loads: compiled once, also where Python is told not to write bytecode.
 COMPILED := pydantic pydantic_core typer annotated_types typing_inspection typing_extensions.py yaml
 
-.PHONY: demo test setup lint lock
+.PHONY: demo test spark setup lint lock
 
 demo: setup
 	@$(BIN)/runmend demo
 
 test: setup
-	@$(BIN)/pytest -q -n auto -m "not slow"
+	@$(BIN)/pytest -q -n auto -m "not slow and not spark and not live"
+
+# Tasks and pipelines of the simulated workspace on real Spark: 400 MB to download, and Java 17.
+spark: .venv-spark/ready
+	@.venv-spark/bin/pytest -q -m spark
 
 setup: .venv/ready
 
@@ -30,5 +34,14 @@ lint: setup
 	@cd .venv/lib/python3.*/site-packages && ../../../bin/python -m compileall -q -j 0 $(COMPILED) $(CURDIR)/agent
 	@touch $@
 
+.venv-spark/ready: pyproject.toml .ci/spark.lock .venv/ready
+	@$(PYTHON) -m venv .venv-spark
+	@$(BIN)/uv pip install -q -p .venv-spark/bin/python --require-hashes -r .ci/spark.lock
+	@$(BIN)/uv pip install -q -p .venv-spark/bin/python --no-deps -e .
+	@touch $@
+
+COMPILE := uv pip compile -q --universal --generate-hashes --no-annotate --no-header --no-strip-extras --python-version 3.11 pyproject.toml --group dev
+
 lock:
-	uv pip compile -q --universal --generate-hashes --no-annotate --no-header --no-strip-extras --python-version 3.11 pyproject.toml --extra dbt --group dev -o requirements.lock
+	$(COMPILE) --extra dbt -o requirements.lock
+	$(COMPILE) --extra spark -o .ci/spark.lock

@@ -2,7 +2,7 @@
 
 Progress (the run's address, its states, the errors of its tasks) goes to stderr, what the tasks
 gave to stdout. Rules kept here, odd as they are: a run whose result is none of success, failure,
-cancelation and time-out ends with exit code 0; no idempotency token is sent.
+cancellation and time-out ends with exit code 0; no idempotency token is sent.
 """
 
 import re

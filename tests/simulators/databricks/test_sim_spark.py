@@ -14,7 +14,7 @@ from sim_sdk import client
 from agent.simulators.databricks import Simulator
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.spark,
     pytest.mark.skipif(
         importlib.util.find_spec("pyspark") is None or shutil.which("java") is None,
         reason="needs Java and pyspark beside runmend",

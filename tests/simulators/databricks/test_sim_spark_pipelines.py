@@ -1,4 +1,8 @@
-"""Pipelines of the simulated workspace, run by Spark itself (needs Java and pyspark[pipelines])."""
+"""Pipelines of the simulated workspace, run by Spark itself.
+
+Needs Java and pyspark[pipelines], beside runmend or in the interpreter that the variable
+RUNMEND_TEST_SPARK_PYTHON names.
+"""
 
 import base64
 import importlib.util
@@ -21,7 +25,7 @@ PYTHON = os.environ.get("RUNMEND_TEST_SPARK_PYTHON") or (
     sys.executable if importlib.util.find_spec("pyspark") else ""
 )
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.spark,
     pytest.mark.skipif(
         not PYTHON or shutil.which("java") is None, reason="needs Java and pyspark[pipelines]"
     ),
