@@ -144,6 +144,10 @@ def heal(desk: Desk, loaded: Loaded, run: str | None = None) -> Result:
         return unmet
     with lock(desk.state, loaded, "new"):
         case = open_case(desk, loaded)
+        if case is not None and case.loaded.playbook != loaded.playbook and case.state == "create":
+            why = "nothing had run yet, and the playbook was changed"
+            desk.journal.append(case, Cancelled(at=desk.now(), by=whoami(), reason=why))
+            case = None
         if case is not None and case.loaded.playbook != loaded.playbook:
             said = "goes on with the playbook as it was when the case began; to begin anew: runmend"
             desk.audience.noted(case, f"{said} cancel {case.id}")

@@ -188,10 +188,12 @@ class Console:
                 for task in (t for t in ran if t.state in ("failed", "timed_out")):
                     self._say(case, at, "", f"{self._task(task)}  {task.url or ''}".rstrip())
             return
-        if len(status.tasks) > _MANY:
+        many = len(status.tasks) > _MANY
+        if many:
             self._say(case, at, "run", printable(status.summary()))
         for task in status.tasks:
-            self._task_once(case, task, at)
+            if not many or task.state in ("failed", "timed_out"):
+                self._task_once(case, task, at)
 
     def _task(self, task: TaskStatus) -> str:
         word = _TASK_WORDS.get(task.state, task.state)
@@ -218,8 +220,7 @@ class Console:
         lines = diagnosis.evidence if diagnosis.verdict == "diagnosed" else diagnosis.worth_reading
         where = diagnosis.location
         if where is not None:
-            number = f":{where.line}" if where.line is not None else ""
-            self._detail(f"{where.path}{number}", where.code or "")
+            self._detail(where.place, where.code or "")
         for line in lines[:3]:
             self._detail(f"{line.source}:{line.number}" if line.number else line.source, line.text)
 

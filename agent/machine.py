@@ -116,8 +116,12 @@ class Case(Record):
     former_tree: str | None = None
     patched: bool = False
     """Whether a patch is, or may be, deployed."""
+    undeployed: bool = False
+    """Whether approved edits wait to be deployed: that failed, or has not begun."""
     run: Run | None = None
     """The newest run."""
+    theirs: bool = False
+    """Whether somebody else started the newest run: then it is theirs to stop."""
     started_at: datetime | None = None
     """When the newest run was started."""
     tree: str | None = None
@@ -202,12 +206,14 @@ def _fold(case: Case, event: AnyEvent) -> dict[str, object]:  # noqa: C901  one 
             deploys = event.action == "deploy" and bool(case.edits)
             return {"requested": event, "patched": case.patched or deploys}
         case Deployed():
-            return {"deployment": event.deployment, "tree": event.key, **_former(case, event)}
+            changes = {"deployment": event.deployment, "tree": event.key, "undeployed": False}
+            return {**changes, **_former(case, event)}
         case Adopted():
             changes = {"deployment": event.deployment, "tree": event.key, "run": event.run}
-            return {**changes, "started_at": event.at, **_former(case, event)}
+            return {**changes, "theirs": True, "started_at": event.at, **_former(case, event)}
         case Started():
-            return {"run": event.run, "started_at": event.at, "due_at": None, "checks": ()}
+            changes = {"run": event.run, "theirs": False, "started_at": event.at}
+            return {**changes, "due_at": None, "checks": ()}
         case Finished():
             return {"failures": (), "diagnoses": (), **_ended(case, event.status)}
         case Failed():
@@ -271,6 +277,7 @@ def _approved(case: Case, event: Approved) -> dict[str, object]:
         return changes | {"reruns": case.reruns + (patch.author != "deploy")}
     return changes | {
         "edits": (*case.edits, *patch.edits),
+        "undeployed": True,
         "iterations": case.iterations + 1,
         "mended": tuple(sorted({f.fingerprint() for f in case.failures})),
         "results": (*case.results, case.proposal.result),

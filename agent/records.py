@@ -82,6 +82,12 @@ class Location(Record):
     code: str | None = None
     """The line of code, where it is known."""
 
+    @property
+    def place(self) -> str:
+        """Return `transform.py:14`, for a notebook `load.ipynb cell 3:1`, cells counted from 1."""
+        cell = f" cell {self.cell + 1}" if self.cell is not None else ""
+        return f"{self.path}{cell}{'' if self.line is None else f':{self.line}'}"
+
 
 class Identity(Record):
     """An error's own name in the system that raised it."""

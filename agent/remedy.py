@@ -116,7 +116,8 @@ def deploy(case: Case, world: World, effects: tuple[Effect, ...]) -> Proposed:
 def _rerun(case: Case, world: World) -> Proposed:
     tree = world.tree(case)
     tasks = world.platform.tasks(tree)
-    rerun = _again(case, tasks, ())
+    # Where a deploy failed nothing ran since: what was to run after it still is.
+    rerun = case.rerun if case.undeployed else _again(case, tasks, ())
     titles = "; ".join(dict.fromkeys(d.title for d in case.diagnoses))
     wait_s = max(d.wait_s for d in case.diagnoses) * 2**case.reruns
     patch = Patch(
@@ -126,9 +127,17 @@ def _rerun(case: Case, world: World) -> Proposed:
         confidence=min(d.confidence for d in case.diagnoses),
         wait_s=wait_s,
         target=case.loaded.playbook.where,
-        effects=_rerun_effects(case, tasks, rerun),
+        effects=(*_redeploying(case, world), *_rerun_effects(case, tasks, rerun)),
     )
     return _proposed(case, world, patch, diff="", result=case.results[-1], tried=())
+
+
+def _redeploying(case: Case, world: World) -> tuple[Effect, ...]:
+    """Return what deploying again would do, where a rerun follows a deploy that failed."""
+    if case.deployment is not None and not case.undeployed:
+        return ()
+    previous = case.deployment or world.journal.last_deployment(case.loaded.path)
+    return world.platform.plan(drafts.base(case, world), previous)
 
 
 def _again(

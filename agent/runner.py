@@ -85,8 +85,7 @@ def drive(case: Case, world: World) -> tuple[Case, Pause | None]:
         except Unavailable as error:
             wait_s = _pause_s(error, unavailable_s)
             unavailable_s += wait_s
-            longest_s = case.loaded.playbook.poll.deadline if error.works else UNAVAILABLE_S
-            if unavailable_s > longest_s:
+            if unavailable_s > _longest_s(case, error):
                 return case, Pause("unreachable", str(error))
             outcome = Wait(wait_s, str(error))
         except Unauthorized as error:
@@ -109,9 +108,17 @@ def drive(case: Case, world: World) -> tuple[Case, Pause | None]:
     return case, None
 
 
+def _longest_s(case: Case, error: Unavailable) -> float:
+    """Return how long "not now" is waited out: as long as a run where the other side works."""
+    return case.loaded.playbook.poll.deadline if error.works else UNAVAILABLE_S
+
+
 def _pause_s(error: Unavailable, waited_s: float) -> float:
-    """Return how long to wait after a "not now" that has already taken `waited_s`, seconds."""
-    return min(error.retry_after_s or 2.0 + waited_s / 2, 60.0)
+    """Return how long to wait after a "not now" that has already taken `waited_s`, seconds.
+
+    What the other side asks for is kept, however long it is.
+    """
+    return error.retry_after_s or min(2.0 + waited_s / 2, 60.0)
 
 
 def _patiently(case: Case, world: World, act: Callable[[], _Answer]) -> _Answer:
@@ -123,7 +130,7 @@ def _patiently(case: Case, world: World, act: Callable[[], _Answer]) -> _Answer:
         except Unavailable as error:
             wait_s = _pause_s(error, waited_s)
             waited_s += wait_s
-            if waited_s > UNAVAILABLE_S:
+            if waited_s > _longest_s(case, error):
                 raise
             _wait(case, world, Wait(wait_s, str(error)), 0)
 
@@ -192,7 +199,7 @@ def redeploy(case: Case, world: World) -> Outcome:
     """Deploy with the approved patches; a plain rerun keeps what is deployed."""
     from agent import workspace
 
-    if case.proposal is not None and not case.proposal.patch.edits:
+    if case.proposal is not None and not case.proposal.patch.edits and not case.undeployed:
         if case.deployment is None or case.tree is None:
             return _deploy(case, world)
         return Deployed(at=world.now(), key=case.tree, deployment=case.deployment)
@@ -315,7 +322,7 @@ def poll(case: Case, world: World) -> Outcome:
     begun = case.started_at or case.opened_at
     if case.requested is None and world.now() <= begun + timedelta(seconds=deadline):
         return Wait(status.look_s or 0.0)
-    if case.loaded.playbook.poll.running_for is not None or case.adopts == case.run.run:
+    if case.loaded.playbook.poll.running_for is not None or case.theirs:
         reason = f"the run had not ended after {deadline:.0f} s (poll.deadline); it is left running"
         return Escalated(at=world.now(), verdict="exhausted", reason=reason)
     if case.requested is None:
@@ -464,8 +471,9 @@ def cancel(case: Case, world: World, by: str, reason: str) -> Case:
 
 
 def _cancelled(case: Case, world: World, asked: Requested) -> Cancelled:
-    """Stop what runs, or is just being started, and return the end of the case."""
-    running = case.run.run if case.run is not None and case.state == "poll" else None
+    """Stop what we run, or are just starting, and return the end of the case."""
+    ours = case.run is not None and case.state == "poll" and not case.theirs
+    running = case.run.run if case.run is not None and ours else None
     if case.requested is not None and case.requested.action == "start":
         running = case.requested.key
     if running is not None:

@@ -14,6 +14,21 @@ settings.load_profile("runmend")
 _connect = socket.socket.connect
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--live PROFILE`: also run what needs a real workspace, with that profile."""
+    said = "run the live tests too, on the workspace of this Databricks profile; they cost money"
+    parser.addoption("--live", metavar="PROFILE", help=said)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip the live tests where no profile was given."""
+    if config.getoption("--live") is None:
+        skip = pytest.mark.skip(reason="needs a real workspace: --live PROFILE")
+        for item in items:
+            if item.get_closest_marker("live") is not None:
+                item.add_marker(skip)
+
+
 def _only_loopback(self: socket.socket, address: object) -> None:
     if isinstance(address, tuple) and not _is_loopback(str(address[0])):
         raise RuntimeError(f"a test reached for the network: {address}")

@@ -25,7 +25,13 @@ def diagnose(
 ) -> int:
     """Print the run's summary and a diagnosis per task that failed; return 0."""
     from agent import platforms, settings, workspace
+    from agent.errors import UsageError
 
+    if platform not in (None, "databricks"):
+        raise UsageError(
+            f"--run reads runs of Databricks, not of {platform!r}; what a task elsewhere left "
+            "behind is read with --log FILE"
+        )
     with tempfile.TemporaryDirectory(prefix="runmend-run-") as name:
         folder = Path(name)
         loaded = _loaded(folder, platform, profile, playbook)

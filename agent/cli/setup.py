@@ -275,6 +275,15 @@ def _playbook(path: Path, profile: str | None) -> Iterator[Finding]:
         yield Finding("problem", f"no task can be read from {loaded.playbook.job.file}")
     elif not tasks:
         yield Finding("note", "the job's code is not in the source: no fix can be made, only runs")
+    unread = [task for task in tasks if task.text is None and task.path is None]
+    if unread and loaded.playbook.platform == "databricks":
+        yield Finding(
+            "note",
+            f"the code of {len(unread)} of {len(tasks)} tasks is not in the source "
+            f"({', '.join(task.task for task in unread[:3])}{' ...' if len(unread) > 3 else ''}): "
+            "they can be diagnosed, run again, repaired and cancelled, but not mended",
+        )
+        tasks = tuple(task for task in tasks if task not in unread)
     for task in tasks:
         yield from _watched(task)
     if not loaded.playbook.verify:

@@ -137,9 +137,7 @@ def told(found: "Diagnosis") -> Iterator[str]:
         for line in found.evidence:
             yield f"   {line.source}:{line.number:,}   {printable(line.text)[:200]}"
     if (where := found.location) is not None:
-        cell = f" cell {where.cell}" if where.cell is not None else ""
-        place = f"{where.path}{cell}:{where.line}"
-        yield f"   your code   {printable(place)}   {printable(where.code or '')}".rstrip()
+        yield f"   your code   {printable(where.place)}   {printable(where.code or '')}".rstrip()
     if found.verdict == "diagnosed":
         can = f" (runmend can: fixer {found.fixer})" if found.fixer else ""
         again = " (a rerun usually cures it)" if found.transient else ""

@@ -4,11 +4,14 @@ The statements are parsed; where that fails nothing is found, because a guess by
 would edit strings and comments.
 """
 
+import logging
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from sqlglot import exp, parse
 from sqlglot.errors import SqlglotError
+
+from agent.code import pipelinesql
 
 
 class Span(NamedTuple):
@@ -41,9 +44,11 @@ class Names(NamedTuple):
 
 
 def statements(text: str, dialect: str) -> tuple[exp.Expr, ...] | None:
-    """Return the parsed statements; None where the text does not parse."""
+    """Return the parsed statements, a pipeline's as plain ones; None where it does not parse."""
+    # It warns on stderr of each statement that it only keeps as text.
+    logging.getLogger("sqlglot").setLevel(logging.ERROR)
     try:
-        return tuple(s for s in parse(text, dialect=dialect) if s is not None)
+        return tuple(s for s in parse(pipelinesql.plain(text), dialect=dialect) if s is not None)
     except (SqlglotError, RecursionError):
         return None
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from agent.code import pipelinesql
 from agent.effects import templates, wording
 from agent.effects.found import Found, Reading
 from agent.records import Risk
@@ -44,14 +45,26 @@ def looks_like_sql(text: str) -> bool:
 def read(text: str) -> Reading:
     """Read all statements of a text; the lines are its own."""
     plain, notes = templates.plain(text)
+    rules = tuple(_rules(plain))
+    plain = pipelinesql.plain(plain)
     parsed = _parse(plain)
     if parsed is None:
-        return Reading((*wording.guesses(plain), *notes))
-    acts, guards = list(notes), list[Found]()
+        return Reading((*wording.guesses(plain), *notes), rules)
+    acts, guards = list(notes), list(rules)
     for statement in parsed:
         acts += _acts(statement)
         guards += _outputs(statement)
     return Reading(tuple(acts), tuple(guards))
+
+
+def _rules(text: str) -> Iterator[Found]:
+    """Yield the expectations that a pipeline's SQL holds its rows to."""
+    for rule in pipelinesql.expectations(text):
+        parsed = _parse(f"SELECT {rule.condition}")
+        condition = _shape(parsed[0]) if parsed else rule.condition
+        what = f"expect {rule.name} {condition} {rule.violation}"
+        says = f"expects {rule.condition[:60]} {rule.violation.lower()}".rstrip()
+        yield Found("check_weakened", what, says, rule.line)
 
 
 def _parse(text: str) -> "tuple[exp.Expr, ...] | None":

@@ -37,7 +37,7 @@ def of(job: Job, tree: Tree, job_file: str, task: str, parameters: dict[str, str
     listed = files(tree, job.data)
     return Facts(
         files=listed,
-        datasets=(*_tables(root, job.database), *_data_files(root, listed, job.data)),
+        datasets=(*_tables(root, job.database), *data_files(root, listed, job.data)),
         job_file=job_file,
         parameters=parameters,
         widgets=_widgets(job, task, parameters),
@@ -67,7 +67,8 @@ def _below(folder: Path) -> Iterator[Path]:
             yield from _below(entry)
 
 
-def _data_files(root: Path, listed: tuple[str, ...], data: tuple[str, ...]) -> Iterator[Dataset]:
+def data_files(root: Path, listed: tuple[str, ...], data: tuple[str, ...]) -> Iterator[Dataset]:
+    """Yield the data files among those listed with their columns, those in data folders first."""
     suffixes = (".csv", ".tsv", ".parquet", ".json", ".jsonl", ".ndjson")
     known = [path for path in listed if path.lower().endswith(suffixes)]
     known.sort(key=lambda path: not path.startswith(tuple(f"{d.rstrip('/')}/" for d in data)))

@@ -65,6 +65,9 @@ def _add(distribution: str, module: str, job: jobtext.Job, work: Work) -> Propos
         if _lists(entry, distribution, work):
             return f"the environment already lists {distribution}; something else keeps it out"
         changes = _to_environment(distribution, job, entry)
+        if changes and named is None and task.type == "notebook_task":
+            # In a workspace a notebook has an environment of its own until its task names one.
+            changes.insert(0, _name_environment(job, task))
     elif named is not None:
         return f"{job.path} has no environment {named!r}"
     else:
@@ -208,10 +211,11 @@ def _new_environment(distribution: str, job: jobtext.Job, task: jobtext.Task) ->
         change = yamltext.fill(environments, f"[{entry}]")
     else:
         return []
-    return [
-        yamltext.add(job.text, task.node, "environment_key", "default", after="task_key"),
-        change,
-    ]
+    return [_name_environment(job, task), change]
+
+
+def _name_environment(job: jobtext.Job, task: jobtext.Task) -> edits.Change:
+    return yamltext.add(job.text, task.node, "environment_key", "default", after="task_key")
 
 
 def _before(job: jobtext.Job) -> str | None:

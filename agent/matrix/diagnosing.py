@@ -100,8 +100,8 @@ class Matcher:
             hit, reason = self._judge(reading, pattern, at, text)
             if hit is None:
                 refused.setdefault(pattern.entry.id, (pattern.entry, reason))
-            elif hit.entry.id not in best or hit.score > best[hit.entry.id].score:
-                best[hit.entry.id] = hit
+            else:
+                best[hit.entry.id] = _better(best.get(hit.entry.id), hit)
         for hit in self._by_code(code, exit_code):
             if hit.entry.id not in best or hit.score > best[hit.entry.id].score:
                 best[hit.entry.id] = hit
@@ -181,6 +181,16 @@ class Matcher:
             if exit_code is not None and exit_code in entry.exit_codes:
                 score = 84.0 if entry.level == "cause" else 50.0
                 yield Hit(entry, None, score, entry.sure, {}, (), f"exit code {exit_code}")
+
+
+def _better(known: Hit | None, hit: Hit) -> Hit:
+    """Return the better of two hits of one entry; in one line they tell each other's parameters."""
+    if known is None:
+        return hit
+    first, second = (hit, known) if hit.score > known.score else (known, hit)
+    if first.at != second.at:
+        return first
+    return first._replace(parameters={**second.parameters, **first.parameters})
 
 
 def confidence(hits: Sequence[Hit], reading: Reading) -> float:

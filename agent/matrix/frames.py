@@ -64,9 +64,12 @@ def _traced(lines: Sequence[Text], at: int, line: str) -> Frame | None:
         return _frame(at, found["path"], found["line"], _next_code(lines, at))
     if found := _CELL.match(line):
         cell = int(found["cell"][:9])
-        code = _pointed(lines, at, found["line"])
-        number = int(found["line"][:9])
-        place = Location(path=f"In[{cell}]", cell=max(cell - 1, 0), line=number, code=code)
+        place = Location(
+            path=f"In[{cell}]",
+            cell=max(cell - 1, 0),
+            line=int(found["line"][:9]),
+            code=_pointed(lines, at, found["line"]),
+        )
         return Frame(at, place, library=False)
     if found := _IPYTHON.match(line):
         number = found["line"] or found["line2"]

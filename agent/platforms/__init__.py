@@ -44,7 +44,7 @@ class Context(NamedTuple):
     cache: Path
     """Shared between cases: environments."""
     any_job: bool = False
-    """True where runs are only looked at: the playbook's job says nothing, any job's run will do."""
+    """True where runs are only looked at: any run will do, whatever job the playbook names."""
     now: Callable[[], float] = time.time
     """Returns seconds since the epoch, as the target counts them."""
 

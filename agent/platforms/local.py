@@ -254,7 +254,10 @@ class Local:
         return self._context.folder / "runs" / run
 
     def _repaired(self, repair: Repair | None) -> Request | None:
-        """Return the request of the run to repair or replace. Raises `Unavailable` while that run lives."""
+        """Return the request of the run to repair or replace.
+
+        Raises `Unavailable` while that run lives.
+        """
         if repair is None:
             return None
         if runs.look(self._folder(repair.run)).state == "running":

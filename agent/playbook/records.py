@@ -212,7 +212,7 @@ class Poll(Record):
     """For a job that never ends (`running_for`): how long it may take to run well; it is left
     running then. Every other run is stopped at its deadline."""
     kind: Literal["job", "training", "pipeline"] | None = None
-    """Unsaid: what the platform knows. Jobs 30 s to 120 s, training 60 s to 300 s, pipelines 30 s."""
+    """Unsaid: what the platform knows. Jobs 30 to 120 s, training 60 to 300 s, pipelines 30 s."""
     history: bool = True
     """Let past durations decide: rarely early, closely near the expected end."""
     running_for: Seconds | None = None

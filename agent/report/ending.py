@@ -71,9 +71,10 @@ def _waiting(names: Names, iterations: Sequence[Iteration]) -> tuple[Step, ...]:
             Step(command=_command(names, "show", names.case), why="see where it is"),
         )
     patch = undecided[-1].id
+    why = "let it be deployed" if undecided[-1].files else "let it run again"
     reject = f'{_command(names, "reject", names.case, patch)} --reason "..."'
     return (
-        Step(command=_command(names, "approve", names.case, patch), why="let it be deployed"),
+        Step(command=_command(names, "approve", names.case, patch), why=why),
         Step(command=reject, why="end the case"),
         Step(command=_command(names, "show", names.case), why="see the patch and the evidence"),
         Step(command=_resume(names), why="carry on once it is decided"),

@@ -87,8 +87,8 @@ def _cause(cause: Cause) -> str:
     sentence = f"**{task}{plain(cause.sentence)}**{by}"
     parts = [sentence]
     if cause.location is not None:
-        at = cause.location.path + (f":{cause.location.line}" if cause.location.line else "")
-        parts.append(f"In your code: {code(at)}  {code(cause.location.code or '')}".rstrip())
+        at = code(cause.location.place)
+        parts.append(f"In your code: {at}  {code(cause.location.code or '')}".rstrip())
     if cause.evidence:
         parts.append(fence(_lines(cause.evidence)))
     if cause.solution:

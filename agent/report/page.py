@@ -108,9 +108,8 @@ def _cause(cause: Cause) -> str:
 def _at(cause: Cause) -> str:
     if cause.location is None:
         return ""
-    line = f":{cause.location.line}" if cause.location.line else ""
     quoted = f" {code(cause.location.code)}" if cause.location.code else ""
-    return f" · your code {code(cause.location.path + line)}{quoted}"
+    return f" · your code {code(cause.location.place)}{quoted}"
 
 
 def _changes(story: Story) -> str:

@@ -64,7 +64,7 @@ def test_what_nobody_can_mend_exits_1_with_a_report(stage: Stage) -> None:
         (["heal"], "playbook"),
         (["heal", "book.yaml", "--mode", "yolo"], "'yolo' is not one of"),
         (["diagnose", "--log", "missing.log"], "missing.log cannot be read"),
-        (["diagnose"], "--log FILE or --jsonl FILE"),
+        (["diagnose"], "--log FILE, --jsonl FILE or --run ID"),
         (["show", "abc"], "no case with an id that starts with 'abc'"),
         (["resume", "abc"], "no case with an id that starts with 'abc'"),
         (["approve", "abc", "1234"], "no case with an id that starts with 'abc'"),

@@ -19,7 +19,7 @@ def connect(context: Context) -> Platform:
     if not context.any_job and _is_pipeline(book, source):
         from agent.platforms.databricks.pipelines import Pipelines
 
-        return Pipelines(here)
+        return Pipelines(here, context.now)
     if book.job.file is not None and _is_monitoring(source / book.job.file):
         from agent.platforms.databricks.monitoring import Monitoring
 

@@ -264,9 +264,9 @@ class Api:
 
     def _unauthorized(self, said: str) -> Unauthorized:
         who = f"profile {self.auth.profile}" if self.auth.profile else "the environment"
-        words = said or "the token was refused"
+        words = said.rstrip(".") or "the token was refused"
         return Unauthorized(
-            f"{self.auth.host} does not take the login of {who}: {words}; {self.auth.login_command}"
+            f"{self.auth.host} does not take the login of {who}: {words}; {self.auth.log_in}"
         )
 
 

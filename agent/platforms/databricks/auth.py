@@ -149,6 +149,12 @@ class Auth(httpx.Auth):
         host = self._made.host if self._made is not None else self._env.get("DATABRICKS_HOST")
         return f"`{shlex.join((*login, '--host', str(host)) if host else login)}`"
 
+    @property
+    def log_in(self) -> str:
+        """Return `login_command` as the rest of a sentence."""
+        command = self.login_command
+        return f"log in again: {command}" if command.startswith("`") else command
+
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Sign the request; where its token has expired, renew it and send the request again."""
         request.headers.update(self._headers())
@@ -225,7 +231,7 @@ class Auth(httpx.Auth):
     def _refused(self, said: str) -> Unauthorized:
         who = f"profile {self.profile}" if self.profile else "the environment"
         words = redaction.printable(redaction.mask(" ".join(said.split())))
-        return Unauthorized(f"logging in with {who} failed: {words}; {self.login_command}")
+        return Unauthorized(f"logging in with {who} failed: {words}; {self.log_in}")
 
 
 @cache

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from agent import redaction
 from agent.errors import UsageError
 from agent.platforms.databricks import declared, layout, messages, planned
 from agent.platforms.databricks.command import Command, Output
@@ -100,7 +101,7 @@ class Bundle:
 
     def _run(self, tree: Tree, *arguments: str) -> Output:
         output = self.command.bundle(tree.root, *arguments)
-        login = self._session.api.auth.login_command
+        login = self._session.api.auth.log_in
         messages.check(output, f"bundle {arguments[0]}", login)
         return output
 
@@ -141,12 +142,23 @@ class Bundle:
             message=f"{where}{message.text}",
             task=task,
             log=tuple(Line(source=source, number=n, text=t) for n, t in message.lines),
-            location=Location(path=place[0], line=place[1]) if place else None,
+            location=_location(tree, *place) if place else None,
             facts=Facts(
                 files=tree.files, job_file=place[0] if place else main, parameters=parameters
             ),
             started=False,
         )
+
+
+def _location(tree: Tree, path: str, line: int) -> Location:
+    """Return a place with the text that stands there."""
+    try:
+        lines = Path(tree.root, path).read_text(encoding="utf-8", errors="replace").split("\n")
+    except OSError:
+        lines = []
+    said = lines[line - 1].strip() if 0 < line <= len(lines) else ""
+    code = redaction.printable(redaction.mask(said))[:200]
+    return Location(path=path, line=line, code=code or None)
 
 
 def _place(tree: Tree, message: Message, said: Declared | None) -> tuple[str, int] | None:

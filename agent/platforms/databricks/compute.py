@@ -126,7 +126,7 @@ def running(session: Session, kind: Kind, name: str) -> Compute | Problem:
     if found.state == "ERROR":
         return Problem(f"{found} is in state ERROR: {found.why or 'no reason is given'}")
     if found.state not in _IDLE:
-        raise Unavailable(f"{found} is {found.state}", retry_after_s=_LOOK_S)
+        raise Unavailable(f"{found} is {found.state}", retry_after_s=_LOOK_S, works=True)
     if ours is not None and ours["sure"] and not ours["seen"]:
         _write(session, {k: v for k, v in started.items() if k != _key(found)})
         return Problem(f"{found} did not start: {found.why or f'it is {found.state} again'}")
@@ -146,10 +146,12 @@ def _start(session: Session, found: Compute) -> Problem:
         _write(session, {k: v for k, v in _read(session).items() if k != _key(found)})
         now = _again(session, found)
         if isinstance(now, Compute) and now.state not in _IDLE:
-            raise Unavailable(f"{now} is {now.state}", retry_after_s=_LOOK_S) from error
+            raise Unavailable(f"{now} is {now.state}", retry_after_s=_LOOK_S, works=True) from error
         return Problem(f"{found} is {found.state} and cannot be started: {error}")
     _write(session, _read(session) | {_key(found): entry | {"sure": True}})
-    raise Unavailable(f"{found} was {found.state} and is being started", retry_after_s=_LOOK_S)
+    raise Unavailable(
+        f"{found} was {found.state} and is being started", retry_after_s=_LOOK_S, works=True
+    )
 
 
 def close(session: Session, now: Callable[[], float] = time.time) -> tuple[str, ...]:

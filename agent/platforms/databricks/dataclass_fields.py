@@ -54,7 +54,7 @@ def _object(
     if not isinstance(value, dict):
         yield Wrong(at, f"expected keys and values, found {kind(value)}")
         return
-    types = hints(shape.record)  # type: ignore[arg-type]  # classes are hashable
+    types = hints(shape.record)
     allowed = {name: t for name, t in types.items() if name not in shape.output} | dict(shape.more)
     for name, given in value.items():
         if name in shape.output:

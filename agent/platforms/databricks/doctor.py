@@ -17,7 +17,7 @@ from agent.platforms.databricks.session import Session
 
 Finding = tuple[Literal["ok", "note", "problem"], str]
 _LEVELS = {
-    "IS_OWNER": "we own it: diagnose, run, repair, cancel and redeploy",
+    "IS_OWNER": "diagnose, run, repair, cancel and redeploy",
     "CAN_MANAGE": "diagnose, run, repair, cancel and redeploy",
     "CAN_MANAGE_RUN": "diagnose, rerun, repair and cancel, but not redeploy: fixes stay proposals",
     "CAN_VIEW": "diagnose only: we may neither run nor change it",
@@ -53,11 +53,13 @@ def _jobs(session: Session) -> Iterator[Finding]:
     listed = session.api.pages("/api/2.2/jobs/list", "jobs", cap=_COUNTED, limit=100)
     count = sum(1 for _ in listed)
     more = " or more" if count == _COUNTED else ""
-    yield "ok", f"{count}{more} jobs of the workspace are to be seen"
+    yield "ok", f"{count}{more} {'job' if count == 1 else 'jobs'} of the workspace can be seen"
 
 
 def _own_job(session: Session) -> Iterator[Finding]:
     job = session.book.job
+    if session.context.any_job:
+        return
     identity = str(job.id) if job.id is not None else None
     if identity is None and job.name is not None:
         query = {"name": job.name, "limit": 10}

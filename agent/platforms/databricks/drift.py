@@ -91,13 +91,22 @@ def of_settings(
     try:
         now = settings.current(session, kind, previous.job)
     except NotFound:
-        return ()
+        return (gone(kind, previous),)
     if not previous.settings or settings.digest(now) == previous.settings or now == wanted:
         return ()
     old = session.kept("settings", previous.settings)
     names = tuple(settings.differences(old if old is not None else wanted, now))
     what = f"{kind} {previous.job} ({previous.name})"
     return (_settings(what, "were changed by somebody else", names, settings.digest(now)),)
+
+
+def gone(kind: str, previous: Deployment) -> Effect:
+    """Return what is said of a job or pipeline that we deployed and that is ours no more."""
+    detail = (
+        f"{kind} {previous.job} ({previous.name}) was deleted or taken from us by somebody else, "
+        "and another would be made"
+    )
+    return Effect(kind=_KIND, risk=Risk.ASK, detail=detail)
 
 
 def of_foreign(what: str, now: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[Effect, ...]:

@@ -1,9 +1,11 @@
 """What a fixer must know of the world around a failed task, from its run and the job's settings."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from agent import redaction
+from agent.engine.facts import data_files
 from agent.platforms.databricks import parameters, sources, states
 from agent.platforms.databricks.layout import Layout
 from agent.records import Facts, Tree
@@ -38,6 +40,7 @@ def of(around: Around, task: dict[str, Any]) -> Facts:
     given = parameters.carried(around.run, {}, anew=False).known
     return Facts(
         files=around.tree.files,
+        datasets=tuple(data_files(Path(around.tree.root), around.tree.files, ())),
         job_file=around.job_file,
         parameters=_masked(given),
         widgets=_masked(_widgets(inner, around.run, given)),

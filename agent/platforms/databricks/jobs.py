@@ -218,7 +218,9 @@ class Jobs:
                 raise Unavailable(f"run {number} cannot be cancelled: {error}") from error
         if status.state == "running":
             raise Unavailable(
-                f"run {number} is being cancelled ({status.native})", retry_after_s=_CANCELLING_S
+                f"run {number} is being cancelled ({status.native})",
+                retry_after_s=_CANCELLING_S,
+                works=True,
             )
         return status
 

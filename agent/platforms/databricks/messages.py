@@ -36,7 +36,7 @@ _LATER = re.compile(
     r"dial tcp|i/o timeout|connection re(?:fused|set)|no such host|TLS handshake timeout"
     r"|context deadline exceeded|\": (?:unexpected )?EOF|TEMPORARILY_UNAVAILABLE"
     r"|REQUEST_LIMIT_EXCEEDED"
-    r"|RESOURCE_EXHAUSTED|\((?:429|502|503|504)[ )]|\b(?:429|503) (?:Too Many|Service Un)",
+    r"|RESOURCE_EXHAUSTED|\((?:429|500|502|503|504)[ )]|\b(?:429|503) (?:Too Many|Service Un)",
     re.IGNORECASE,
 )
 _CODE = re.compile(r"not allowed when DATABRICKS_BUNDLE_RESTRICTED_CODE_EXECUTION is set")

@@ -164,6 +164,8 @@ class Owned:
             effects += drift.of_settings(self._session, "job", before, target)
         elif foreign and job is not None:
             effects += drift.of_foreign(f"job {job['job_id']}", now, target)
+        elif job is None and previous is not None:
+            effects.append(drift.gone("job", previous))
         if self._on_production():
             effects += self._production(settings=now != target, brings=bool(compared.changed))
         return tuple(effects)

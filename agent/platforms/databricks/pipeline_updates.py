@@ -105,7 +105,7 @@ def start(session: Session, key: str, pipeline: str, body: Mapping[str, Any]) ->
     if not known:
         before = newest(session.api, pipeline)
         if (busy := next((u for u in before if active(u)), None)) is not None:
-            raise Unavailable(_busy(pipeline, busy), retry_after_s=30.0)
+            raise Unavailable(_busy(pipeline, busy), retry_after_s=30.0, works=True)
         last = identity(before[0]) if before else None
         known = {"pipeline": pipeline, "body": dict(body), "newest": last, "sent": 0}
     known["sent"] += 1

@@ -282,7 +282,7 @@ class Pipelines:
             self._api.post(pipeline_updates.path(pipeline, "/stop"))
             seen = pipeline_updates.follow(self._api, pipeline, update)
         if seen is None or seen.running or not pipeline_updates.at_rest(self._api, pipeline):
-            raise Unavailable(f"pipeline {pipeline} is stopping", retry_after_s=5.0)
+            raise Unavailable(f"pipeline {pipeline} is stopping", retry_after_s=5.0, works=True)
         return self._status(run)
 
     def _forbidden(self, key: str) -> RunStatus:

@@ -140,7 +140,9 @@ class Statements:
         identity = str(said.get("statement_id") or "")
         if state not in ("SUCCEEDED", "FAILED", "CANCELED", "CLOSED"):
             self._running[key] = identity
-            raise Unavailable(f"statement {identity} is {state}", retry_after_s=_AGAIN_S)
+            raise Unavailable(
+                f"statement {identity} is {state}", retry_after_s=_AGAIN_S, works=True
+            )
         self._running.pop(key, None)
         if state == "SUCCEEDED":
             return self._rows(identity, said)

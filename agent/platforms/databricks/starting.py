@@ -134,8 +134,9 @@ class Starting:
         self._quiet(before)
         anew = parameters.carried(before, settings, anew=True)
         instead = {"job_id": job, **anew.body}
-        if not repair.tasks:
-            said = {"known": anew.known, "notes": [*anew.notes]}
+        other = _elsewhere(before, job)
+        if not repair.tasks or other:
+            said = {"known": anew.known, "notes": [*other, *anew.notes]}
             return base | {"body": instead, **said}
         kept = parameters.carried(before, settings, anew=False)
         seen = runs.repairs(before)
@@ -251,6 +252,12 @@ def _run(key: str, record: Record) -> Run:
         parameters=record.get("known") or {},
         note="; ".join(record.get("notes") or ()),
     )
+
+
+def _elsewhere(run: dict[str, Any], job: int) -> list[str]:
+    """Say that a run is one of another job: repairing it would not run this one's code."""
+    other = int(run.get("job_id") or job)
+    return [] if other == job else [f"a new run: run {run['run_id']} is one of job {other}"]
 
 
 def _refused(error: ApiRefused) -> Failure:

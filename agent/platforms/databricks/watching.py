@@ -180,7 +180,7 @@ class Watching:
                 self._told.add((where, word))
                 yield f"{where} is in the state {word!r}, which is not known; it counts as running"
         for key, task in states.last(found).items():
-            if int(task.get("attempt_number") or 0) > 0:
+            if int(task.get("attempt_number") or 0) > 0 and not runs.repairs(found):
                 yield f"task {key}: attempt {int(task['attempt_number']) + 1}"
 
     def _ran_well(self, tasks: tuple[Nested, ...]) -> str | None:

@@ -197,7 +197,7 @@ class Routes:
         self._routes = [(route, _expression(route.pattern)) for route in ordered]
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
-        """Return the route and its arguments; HEAD is answered by a GET request's. None = no such API."""
+        """Return the route and its arguments; HEAD is answered as GET is. None = no such API."""
         wanted = "GET" if method == "HEAD" else method
         for route, expression in self._routes:
             if route.method == wanted and (fits := expression.fullmatch(path)):

@@ -1,6 +1,6 @@
 """Cases on a workspace where others work too: what asks, what ends as held, what is put back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,18 @@ from agent.events import Diagnosed, Escalated, Restored, Started
 from agent.journal import Journal
 from agent.machine import Case
 from agent.records import Risk
-from agent.simulators.databricks import Simulator
+from agent.simulators.databricks import Simulator, VirtualClock
 from agent.simulators.databricks.outcomes import Outcome
+from agent.simulators.databricks.wire import Reply
 
 MENDED = NOTEBOOKS["src/sales.py"].replace("amout", "amount")
 UNKNOWN = Outcome(result="FAILED", error="RuntimeError: the moon is in the wrong house")
 TRANSIENT = Outcome(result="FAILED", error="ConnectionResetError: [Errno 104] reset by peer")
+
+
+def slowly(*values: Any) -> Any:
+    """Return a parameter whose test is a slow one."""
+    return pytest.param(*values, marks=pytest.mark.slow)
 
 
 @pytest.fixture
@@ -90,6 +96,7 @@ def test_a_failed_run_is_taken_over_and_nothing_is_deployed_before_the_fix(shop:
     assert shop.text("src/sales.py").strip() == MENDED.strip()
 
 
+@pytest.mark.slow
 def test_a_failed_run_is_found_by_the_address_of_its_page(shop: Shop) -> None:
     healthy(shop)
     run = failed_run(shop)
@@ -134,6 +141,7 @@ def test_a_run_that_is_no_longer_kept_is_refused_and_blocks_nothing(shop: Shop) 
     assert verdict(shop.heal()) == "healthy"
 
 
+@pytest.mark.slow
 def test_a_run_that_still_goes_on_is_watched_to_its_end(shop: Shop) -> None:
     healthy(shop)
     run = shop.run_now()
@@ -148,6 +156,21 @@ def test_a_run_that_succeeded_is_healthy(shop: Shop) -> None:
     result = shop.heal(failed_run(shop))
     assert verdict(result) == "healthy"
     assert shop.kinds(result.case) == ["opened", "adopted", "finished", "checked", "delivered"]
+
+
+@pytest.mark.parametrize("said", [slowly("{run}"), "{url}/jobs/1/runs/{run}"])
+def test_a_run_taken_over_is_somebody_elses_to_stop(shop: Shop, said: str) -> None:
+    shop.book(poll={"deadline": "1h"})
+    healthy(shop)
+    shop.declare("sales", Outcome(never_ends=True))
+    run = said.format(run=shop.run_now(), url=shop.sim.url)
+    result = shop.heal(run)
+    assert verdict(result) == "exhausted"
+    assert "it is left running" in reason(result)
+    cancel_while(shop, "sales")
+    assert verdict(shop.heal(run)) == "cancelled"
+    assert [r["state"] for r in shop.runs()][1:] == ["RUNNING"]
+    assert shop.made().cancelled == 0
 
 
 # Others do something about it meanwhile
@@ -179,7 +202,7 @@ OTHERS: dict[str, tuple[Callable[[Shop], None], str]] = {
 }
 
 
-@pytest.mark.parametrize("what", OTHERS)
+@pytest.mark.parametrize("what", ["repair", slowly("run"), slowly("success")])
 def test_what_somebody_else_does_before_the_redeploy_ends_the_case(shop: Shop, what: str) -> None:
     act, said = OTHERS[what]
     shop.told.at["approved"] = lambda: act(shop)
@@ -191,7 +214,7 @@ def test_what_somebody_else_does_before_the_redeploy_ends_the_case(shop: Shop, w
     assert not any(isinstance(e, Restored) for e in shop.events(result.case))
 
 
-@pytest.mark.parametrize("what", OTHERS)
+@pytest.mark.parametrize("what", [slowly("repair"), "run", slowly("success")])
 def test_what_somebody_else_does_after_it_ends_the_case_and_it_is_put_back(
     shop: Shop, what: str
 ) -> None:
@@ -245,7 +268,7 @@ def settings(shop: Shop) -> None:
     shop.change_job(timeout_seconds=3600)
 
 
-@pytest.mark.parametrize("act", [files, settings])
+@pytest.mark.parametrize("act", [slowly(files), settings])
 def test_what_somebody_else_changed_asks_before_create_deploys(
     shop: Shop, act: Callable[[Shop], None]
 ) -> None:
@@ -266,15 +289,15 @@ def test_what_somebody_else_changed_asks_before_create_deploys(
     )
 
 
-@pytest.mark.parametrize("act", [files, settings])
+@pytest.mark.parametrize("act", [files, slowly(settings)])
 def test_another_change_after_the_approval_ends_the_case(
     shop: Shop, act: Callable[[Shop], None]
 ) -> None:
     healthy(shop)
     act(shop)
     result = shop.heal()
-    shop.overwrite("src/report.py", f"{HEADER}print('and this too')\n")
-    after = shop.approve(result.case)
+    theirs = f"{HEADER}print('and this too')\n"
+    after = shop.approve(result.case, lambda: shop.overwrite("src/report.py", theirs))
     assert verdict(after) == "held"
     assert "what a deploy would do has changed after it was approved" in reason(after)
     assert "src/report" in reason(after)
@@ -285,12 +308,13 @@ def test_a_second_change_of_the_same_file_is_another_change(shop: Shop) -> None:
     healthy(shop)
     files(shop)
     result = shop.heal()
-    shop.overwrite("src/load.py", f"{HEADER}print('changed once more')\n")
-    after = shop.approve(result.case)
+    theirs = f"{HEADER}print('changed once more')\n"
+    after = shop.approve(result.case, lambda: shop.overwrite("src/load.py", theirs))
     assert verdict(after) == "held"
     assert "changed once more" in shop.text("src/load.py")
 
 
+@pytest.mark.slow
 def test_a_change_while_the_run_went_on_asks_before_the_patch(shop: Shop) -> None:
     shop.told.at["started"] = lambda: files(shop)
     result = shop.heal()
@@ -309,6 +333,37 @@ def test_a_change_after_the_patch_was_approved_ends_the_case(shop: Shop) -> None
     assert shop.text("src/sales.py").strip() == NOTEBOOKS["src/sales.py"].strip()
 
 
+def delete(shop: Shop) -> None:
+    """Somebody else deletes the job."""
+    (job,) = shop.jobs()
+    shop.ask("POST", "/api/2.2/jobs/delete", {"job_id": job["job_id"]})
+
+
+@pytest.mark.slow
+def test_a_job_that_somebody_deleted_is_not_made_anew_without_asking(shop: Shop) -> None:
+    healthy(shop)
+    delete(shop)
+    result = shop.heal()
+    assert verdict(result) == "waiting"
+    assert result.case.proposal is not None
+    (effect,) = result.case.proposal.patch.effects
+    assert "was deleted or taken from us by somebody else" in effect.detail
+    assert shop.jobs() == []
+    assert verdict(shop.approve(result.case)) == "healed"
+
+
+def test_a_job_deleted_in_mid_run_asks_and_then_its_new_one_runs_whole(shop: Shop) -> None:
+    shop.told.at["started"] = lambda: delete(shop)
+    result = shop.heal()
+    assert verdict(result) == "waiting"
+    assert shop.jobs() == []
+    after = shop.approve(result.case)
+    assert verdict(after) == "healed"
+    assert shop.made() == Made(jobs=1, runs=2, repairs=0, cancelled=0)
+    started = [e.run for e in shop.events(after.case) if isinstance(e, Started)]
+    assert "a new run: run" in started[1].note
+
+
 def test_production_asks_for_the_first_deploy_and_for_every_patch(
     sim: Simulator, tmp_path: Path
 ) -> None:
@@ -324,6 +379,60 @@ def test_production_asks_for_the_first_deploy_and_for_every_patch(
     assert result.case.proposal.patch.author == "fixer:rename_column"
     assert shop.text("src/sales.py").strip() == NOTEBOOKS["src/sales.py"].strip()
     assert verdict(shop.approve(result.case)) == "healed"
+
+
+class Refusing(Simulator):
+    """A workspace that refuses chosen imports for a reason that passes."""
+
+    at: tuple[int, ...] = ()
+    seen = 0
+
+    def answer(self, method: str, target: str, headers: dict[str, str], raw: bytes) -> Reply | None:
+        if target.endswith("/workspace/import"):
+            self.seen += 1
+            if self.seen in self.at:
+                body = {"error_code": "INTERNAL_ERROR", "message": "An internal error occurred."}
+                return Reply(400, body)
+        return super().answer(method, target, headers, raw)
+
+
+@pytest.fixture
+def refusing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Refusing]:
+    with Refusing(tmp_path / "workspace", clock=VirtualClock()) as simulator:
+        monkeypatch.setenv("DATABRICKS_HOST", simulator.url)
+        monkeypatch.setenv("DATABRICKS_TOKEN", simulator.token)
+        yield simulator
+
+
+@pytest.mark.parametrize("production", [slowly(False), True])
+def test_a_patch_whose_deploy_failed_is_deployed_before_it_counts_as_proved(
+    refusing: Refusing, tmp_path: Path, production: bool
+) -> None:
+    refusing.at = (5,)
+    shop = new(refusing, tmp_path, production=production)
+    result = shop.heal()
+    while verdict(result) == "waiting" and production:
+        result = shop.approve(result.case)
+    assert verdict(result) == "healed"
+    assert refusing.seen == 6
+    assert shop.text("src/sales.py").strip() == MENDED.strip()
+    assert shop.made() == Made(jobs=1, runs=1, repairs=1, cancelled=0)
+
+
+@pytest.mark.slow
+def test_a_first_deploy_that_failed_is_tried_again_on_production_too(
+    refusing: Refusing, tmp_path: Path
+) -> None:
+    refusing.at = (2,)
+    shop = new(refusing, tmp_path, production=True)
+    result = shop.heal()
+    asked = []
+    while verdict(result) == "waiting":
+        assert result.case.proposal is not None
+        asked.append(result.case.proposal.patch.author)
+        result = shop.approve(result.case)
+    assert verdict(result) == "healed"
+    assert asked == ["deploy", "rerun", "fixer:rename_column"]
 
 
 # Putting back
@@ -354,6 +463,16 @@ def test_a_case_without_a_heal_puts_back_what_was_there(shop: Shop) -> None:
     assert shop.kinds(result.case)[-3:] == ["escalated", "requested", "restored"]
 
 
+def test_settings_that_a_patch_changed_are_put_back_too(shop: Shop) -> None:
+    error = "ModuleNotFoundError: No module named 'tabulate'"
+    shop.declare("sales", Outcome(result="FAILED", error=error, error_trace=error), UNKNOWN)
+    seen: list[str] = []
+    shop.told.at["escalated"] = lambda: seen.append(str(shop.jobs()[0]["settings"]))
+    assert verdict(shop.heal()) == "escalated"
+    assert "tabulate" in seen[0]
+    assert "tabulate" not in str(shop.jobs()[0]["settings"])
+
+
 class Killed(BaseException):
     """The process is gone."""
 
@@ -375,8 +494,10 @@ class Dying(Journal):
         return moved
 
 
-@pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("place", [-3, -2, -1])
+@pytest.mark.parametrize(
+    ("place", "after"),
+    [slowly(-3, True), slowly(-2, False), (-2, True), (-1, False), slowly(-1, True)],
+)
 def test_what_was_not_put_back_when_the_process_died_is_put_back_later(
     shop: Shop, place: int, after: bool
 ) -> None:
@@ -423,7 +544,7 @@ def cancel_while(shop: Shop, word: str, times: int = 1) -> list[Made]:
             if task.task == word and task.state == "running":
                 seen.add(task.task_run)
         if len(seen) == times and not ended:
-            (summary,) = shop.desk().journal.cases()
+            summary = shop.desk().journal.cases()[-1]
             case = cases.cancel(shop.desk(), summary.case, "stop it")
             assert case.state == "cancelled"
             ended.append(shop.made())
@@ -450,7 +571,7 @@ def test_cancelling_the_run_of_a_patch_puts_back_what_was_there(shop: Shop) -> N
     assert_put_back(shop, result.case)
 
 
-@pytest.mark.parametrize(("patched", "at"), [(False, 4), (True, 12)])
+@pytest.mark.parametrize(("patched", "at"), [slowly(False, 4), (True, 12)])
 def test_a_case_whose_driver_died_is_cancelled_with_its_run(
     shop: Shop, patched: bool, at: int
 ) -> None:
@@ -513,6 +634,7 @@ def test_undoing_a_heal_redeploys_what_was_there(shop: Shop) -> None:
     assert changes(shop) == before
 
 
+@pytest.mark.slow
 def test_undoing_a_heal_redeploys_the_former_settings(shop: Shop) -> None:
     error = "ModuleNotFoundError: No module named 'tabulate'"
     shop.declare("sales", Outcome(result="FAILED", error=error, error_trace=error), fine())
@@ -525,7 +647,7 @@ def test_undoing_a_heal_redeploys_the_former_settings(shop: Shop) -> None:
     assert "tabulate" not in str(job["settings"])
 
 
-@pytest.mark.parametrize("act", [files, settings])
+@pytest.mark.parametrize("act", [files, slowly(settings)])
 def test_undo_is_refused_where_somebody_changed_it_meanwhile(
     shop: Shop, act: Callable[[Shop], None]
 ) -> None:
@@ -607,6 +729,7 @@ def test_a_job_by_id_alone_is_diagnosed_and_not_mended(shop: Shop) -> None:
     assert "it can be diagnosed, run again" in " ".join(result.case.deployment.notes)
 
 
+@pytest.mark.slow
 def test_a_job_by_id_alone_is_repaired_after_a_transient_failure(shop: Shop) -> None:
     run_only(shop)
     shop.declare("sales", TRANSIENT, fine())
@@ -623,6 +746,7 @@ def test_a_failed_run_of_a_job_by_id_alone_is_repaired(shop: Shop) -> None:
     assert shop.made() == Made(jobs=1, runs=1, repairs=1, cancelled=0)
 
 
+@pytest.mark.slow
 def test_a_job_by_id_alone_is_cancelled(shop: Shop) -> None:
     run_only(shop)
     cancel_while(shop, "sales")
@@ -651,6 +775,7 @@ def test_a_continuous_job_that_runs_well_is_a_success_and_runs_on(shop: Shop) ->
     assert [run["state"] for run in shop.runs()] == ["RUNNING"]
 
 
+@pytest.mark.slow
 def test_a_continuous_job_is_not_cancelled_at_its_deadline(shop: Shop) -> None:
     continuous(shop)
     shop.book(poll={"running_for": "5h", "deadline": "1h"})
@@ -703,6 +828,7 @@ def test_every_call_is_counted_in_the_story(shop: Shop) -> None:
     assert f"{sent} API calls" in report.text(report.tell(shop.events(result.case)))
 
 
+@pytest.mark.slow
 def test_a_misspelt_column_is_not_named_healed_where_the_task_fails_the_same_way(
     shop: Shop,
 ) -> None:

@@ -135,10 +135,11 @@ def test_several_jobs_with_our_tag_are_for_a_person_to_sort_out(stage: Stage) ->
         stage.deploying(OWN).deploy("k1", stage.tree(), None)
 
 
-def test_a_job_that_somebody_deleted_is_made_again(stage: Stage) -> None:
+def test_a_job_that_somebody_deleted_asks_and_is_made_again(stage: Stage) -> None:
     made = deployed(stage)
     stage.post("/api/2.2/jobs/delete", job_id=int(made.job))
-    assert stage.deploying(OWN).plan(stage.tree(), made) == ()
+    (asked,) = overwrites(stage.deploying(OWN).plan(stage.tree(), made))
+    assert f"job {made.job} (nightly) was deleted or taken from us" in asked
     assert deployed(stage, "k2", made).job != made.job
 
 

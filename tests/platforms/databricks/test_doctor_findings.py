@@ -27,9 +27,9 @@ def test_an_owner_may_do_everything(workspace: Workspace) -> None:
     found = doctor.findings(session)
     assert said(found, "we are rehearsal@example.com")[0] == "ok"
     assert "login by pat" in said(found, "we are")[1]
-    assert said(found, "1 jobs of the workspace") == (
+    assert said(found, "1 job of the workspace") == (
         "ok",
-        "1 jobs of the workspace are to be seen",
+        "1 job of the workspace can be seen",
     )
     assert said(found, "job etl: IS_OWNER")[0] == "ok"
     assert said(found, "warehouse rehearsal")[0] == "ok"

@@ -1,0 +1,230 @@
+"""Whole cases with something going wrong at each of their calls: the same end, nothing twice."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+from dbx_cases import Made, Shop, bad_column, fine
+
+from agent import verdicts
+from agent.events import Diagnosed
+from agent.simulators.databricks import Simulator, VirtualClock
+from agent.simulators.databricks.faults import KINDS, Kind, RetryAfter
+from agent.simulators.databricks.options import Options
+from agent.simulators.databricks.service import Call
+
+STORIES = ("file", "present", "healthy")
+WITH_COMMAND = "bundle"
+STRIDE = 9
+SLOW = pytest.mark.slow
+TELLING = ("429", "503_after", "drop_before", "drop_after", "html", "expired")
+"""Kinds that are tried in the normal suite; the others are much like one of them."""
+RETRY: tuple[RetryAfter, ...] = ("seconds", "none", "date")
+
+
+class Seen(NamedTuple):
+    """What a case came to."""
+
+    verdict: str | None
+    kinds: list[str]
+    causes: list[tuple[str | None, str | None]]
+    made: Made
+    text: str
+    """The mended file as it lies in the workspace."""
+
+
+class Ran(NamedTuple):
+    seen: Seen
+    calls: tuple[Call, ...]
+    took: timedelta
+
+
+def shop(sim: Simulator, folder: Path, story: str) -> Shop:
+    """Prepare a job that fails once (or not at all), made by us or there already."""
+    folder.mkdir()
+    made = Shop(sim, folder)
+    made.declare("load", fine())
+    made.declare("sales", *(() if story == "healthy" else (bad_column(),)), fine())
+    made.declare("report", fine())
+    if story == "bundle":
+        made.bundle()
+    if story == "present":
+        root = f"/Workspace/Shared/{made.name}"
+        job = made.job()
+        for task in job["tasks"]:
+            task["notebook_task"]["notebook_path"] = f"{root}/src/{task['task_key']}"
+        number = made.ask("POST", "/api/2.2/jobs/create", job)["job_id"]
+        made.write({"job.yaml": yaml.safe_dump({})})
+        there: dict[str, Any] = {"job": {"id": number}, "production": False}
+        made.book(**there, databricks={"root": root})
+        made.root = root
+    return made
+
+
+def drive(made: Shop) -> Ran:
+    """Carry a case to its end; log in again wherever it waits for that."""
+    began = made.now()
+    made.sim.calls.clear()
+    result = made.heal()
+    for _ in range(10):
+        if result.pause is None or result.pause.verdict != "unauthorized":
+            break
+        result = made.resume(result.case) if result.case else made.heal()
+    assert result.pause is None, result.pause
+    made.sim.faults.clear()
+    calls = tuple(made.sim.calls)
+    events = made.events(result.case)
+    found = [d for e in events if isinstance(e, Diagnosed) for d in e.diagnoses]
+    seen = Seen(
+        verdicts.of(events),
+        [event.kind for event in events],
+        [(d.task, d.entry) for d in found],
+        made.made(),
+        made.text("src/sales.py"),
+    )
+    took = made.now() - began
+    made.forget()  # lists of jobs and runs stay short for those that come after
+    return Ran(seen, calls, took)
+
+
+class Room:
+    """One workspace for all the variants of a test."""
+
+    def __init__(self, sim: Simulator, folder: Path) -> None:
+        self.sim = sim
+        self._folder = folder
+        self._calm: dict[str, Ran] = {}
+        self._count = 0
+
+    def run(self, story: str) -> Ran:
+        """Run a story on a job of its own, with the faults that are set when it begins."""
+        return drive(self.shop(story))
+
+    def shop(self, story: str) -> Shop:
+        self._count += 1
+        return shop(self.sim, self._folder / f"{story}{self._count}", story)
+
+    def calm(self, story: str) -> Ran:
+        """Return what happens where nothing goes wrong."""
+        if story not in self._calm:
+            self._calm[story] = self.run(story)
+        return self._calm[story]
+
+    def disturbed(self, story: str, kind: Kind, *places: int, times: int = 1) -> None:
+        """Let a kind of fault strike at these calls of a story; see that it comes to the same."""
+        calm = self.calm(story)
+        made = self.shop(story)
+        for place in places:
+            way = RETRY[place % 3]
+            self.sim.faults.add("*", kind, after=place, times=times, seconds=0.01, retry_after=way)
+        ran = drive(made)
+        where = f"{story}: {kind} at call {places}"
+        assert ran.seen == calm.seen, where
+        assert ran.took <= calm.took + timedelta(seconds=120 * times * len(places)), where
+        if kind != "slow":
+            struck = [call for call in ran.calls if call.status not in (200, 404)]
+            assert len(struck) >= len(places), where
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
+    folder = tmp_path_factory.mktemp("room")
+    with Simulator(folder / "workspace", clock=VirtualClock()) as simulator:
+        yield Room(simulator, folder)
+    assert simulator.problems == []
+
+
+@pytest.fixture
+def room(shared: Room, monkeypatch: pytest.MonkeyPatch) -> Room:
+    monkeypatch.setenv("DATABRICKS_HOST", shared.sim.url)
+    monkeypatch.setenv("DATABRICKS_TOKEN", shared.sim.token)
+    shared.sim.faults.clear()
+    return shared
+
+
+def test_the_undisturbed_stories_come_to_what_they_should(room: Room) -> None:
+    for story in STORIES:
+        seen = room.calm(story).seen
+        assert seen.verdict == ("healthy" if story == "healthy" else "healed")
+        repairs = 0 if story == "healthy" else 1
+        assert seen.made == Made(jobs=1, runs=1, repairs=repairs, cancelled=0)
+        assert seen.causes == [("sales", "schema.column-unresolved")] * repairs
+
+
+@pytest.mark.parametrize(
+    "kind", [k if k in TELLING else pytest.param(k, marks=SLOW) for k in KINDS]
+)
+def test_calls_all_over_a_heal_go_wrong(room: Room, kind: Kind) -> None:
+    number = KINDS.index(kind)
+    story = STORIES[number % 3]
+    room.disturbed(story, kind, *range(number % STRIDE, len(room.calm(story).calls), STRIDE))
+
+
+def test_the_time_that_the_workspace_asks_for_is_waited(room: Room) -> None:
+    calm = room.calm("file")
+    room.sim.faults.add("POST */run-now", 429, seconds=150)
+    ran = room.run("file")
+    assert ran.seen == calm.seen
+    assert timedelta(seconds=150) <= ran.took - calm.took <= timedelta(seconds=160)
+
+
+def test_a_workspace_that_stays_away_is_waited_for_five_minutes_and_then_later(room: Room) -> None:
+    calm = room.calm("file")
+    shop = room.shop("file")
+    room.sim.faults.add("*/runs/repair", 503, times=None, retry_after="none")
+    began = shop.now()
+    result = shop.heal()
+    assert result.pause is not None
+    assert result.pause.verdict == "unreachable"
+    assert verdicts.EXIT["unreachable"] == 7
+    assert shop.now() - began < calm.took + timedelta(seconds=400)
+    room.sim.faults.clear()
+    shop.sim.clock.advance(1800)
+    assert drive(shop).seen == calm.seen
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("story", STORIES)
+def test_any_one_call_goes_wrong(room: Room, story: str, kind: Kind) -> None:
+    for place in range(0, len(room.calm(story).calls), STRIDE if kind == "slow" else 1):
+        room.disturbed(story, kind, place)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_calls_of_a_bundles_heal_go_wrong_those_of_its_command_too(room: Room, kind: Kind) -> None:
+    calls = len(room.calm("bundle").calls)
+    for place in range(KINDS.index(kind) % STRIDE, calls, STRIDE):
+        room.disturbed("bundle", kind, place)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("story", STORIES)
+def test_five_calls_in_a_row_are_refused_as_too_many(room: Room, story: str) -> None:
+    for place in range(len(room.calm(story).calls)):
+        room.disturbed(story, "429", place, times=5)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        pytest.param({"unknown_id_status": 400, "integer_error_code": True}, marks=SLOW),
+        {"failed_parent": "TERMINATED", "run_shape": "state"},
+        {"run_shape": "status", "unknown_enum": True},
+        pytest.param({"well_known": False, "realistic": True}, marks=SLOW),
+    ],
+    ids="-".join,
+)
+def test_a_workspace_that_answers_otherwise_comes_to_the_same(
+    room: Room, option: dict[str, Any]
+) -> None:
+    calm = room.calm("file").seen
+    room.sim.options = Options.model_validate(option)
+    try:
+        assert room.run("file").seen == calm
+    finally:
+        room.sim.options = Options()
