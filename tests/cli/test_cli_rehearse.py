@@ -13,7 +13,11 @@ def everything(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-@pytest.mark.parametrize("inside", [False, True], ids=["playbook outside", "playbook inside"])
+@pytest.mark.parametrize(
+    "inside",
+    [pytest.param(False, marks=pytest.mark.slow), True],
+    ids=["playbook outside", "playbook inside"],
+)
 def test_a_rehearsal_heals_a_copy_and_leaves_the_original_alone(stage: Stage, inside: bool) -> None:
     rules = {"mode": "auto"}
     book = stage.lay(SQL, files=COLUMN, approve=rules, deliver="in-place", idempotent=True)

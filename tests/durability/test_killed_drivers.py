@@ -34,7 +34,7 @@ def assert_same(whole: dict[str, Any], crashed: list[dict[str, Any]]) -> None:
         assert starts(row) == starts(whole), row["name"]
 
 
-@pytest.mark.parametrize("half", ["0", "1"])
+@pytest.mark.parametrize("half", ["0", pytest.param("1", marks=pytest.mark.slow)])
 def test_killed_before_and_after_every_append(tmp_path: Path, cache: Path, half: str) -> None:
     """Safety case 61; the even numbers kill before an append, the odd ones right after it."""
     whole, *crashed = observe(tmp_path, cache, "appends", half, "2")

@@ -172,6 +172,7 @@ def test_a_requirements_file_outside_the_source_is_refused(tmp_path: Path) -> No
     assert "../r.txt does not exist in the source" in found.message
 
 
+@pytest.mark.slow
 def test_a_wheel_of_the_source_is_installed_without_an_index(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -208,6 +208,7 @@ def test_sql_tasks_on_one_database_take_turns(local: Local) -> None:
     assert set(states(ended(stage, started(stage))).values()) == {"succeeded"}
 
 
+@pytest.mark.slow
 def test_dbt_tells_which_model_failed(local: Local) -> None:
     pytest.importorskip("dbt.adapters.duckdb", exc_type=ImportError)
     profile = "p:\n  target: dev\n  outputs:\n    dev: {type: duckdb, path: data/n.duckdb}\n"

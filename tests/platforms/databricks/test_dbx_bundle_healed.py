@@ -200,6 +200,7 @@ def surroundings(tmp_path: Path, cache: Path, **more: str) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LANG": "C.UTF-8", **folders, **more}
 
 
+@pytest.mark.slow
 def test_a_broken_bundle_then_a_broken_notebook_are_healed(
     shop: Shop, sim: Simulator, tmp_path: Path, cache: Path
 ) -> None:

@@ -111,6 +111,7 @@ def undisturbed(scene: Scene) -> Whole:
     return Whole(seen, calls)
 
 
+@pytest.mark.slow
 def test_killed_where_the_workspace_knows_and_we_do_not(scene: Scene) -> None:
     whole = undisturbed(scene)
     for word in ("jobs/create", "jobs/run-now", "runs/repair"):

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
 import sys
 from agent.platforms.databricks import sdk
@@ -24,6 +26,7 @@ except AttributeError:
 """
 
 
+@pytest.mark.slow
 def test_the_configuration_comes_alone_and_the_rest_is_there_when_it_is_used() -> None:
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=60, check=False

@@ -10,8 +10,8 @@ from agent.records import Deployment, Risk, RunStatus, Tree
 from agent.simulators.databricks import Simulator
 from agent.simulators.databricks.faults import Kind
 
-_RARE: tuple[Kind, ...] = ("503", "500", "drop_before", "503_after", "html")
-_FAULTS = ("429", "drop_after", *(pytest.param(kind, marks=pytest.mark.slow) for kind in _RARE))
+_RARE: tuple[Kind, ...] = ("429", "503", "500", "drop_before", "503_after", "html")
+_FAULTS = ("drop_after", *(pytest.param(kind, marks=pytest.mark.slow) for kind in _RARE))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from agent.simulators.databricks import Simulator
 
 HEADER = "# Databricks notebook source\n"
 FOLDER = "/Workspace/Users/rehearsal@example.com/etl"
-DEADLINE_S = 60.0
+DEADLINE_S = 240.0
 PAUSE = threading.Event()
 
 

@@ -22,6 +22,7 @@ def real(tmp_path: Path, cache: Path) -> Iterator[Simulator]:
     assert simulator.problems == []
 
 
+@pytest.mark.slow
 def test_notebooks_and_scripts_run_for_real_and_hand_on_values(real: Simulator) -> None:
     http = wire(real)
     put(http, f"{FOLDER}/factor.txt", "2", "RAW")
