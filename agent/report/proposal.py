@@ -15,7 +15,7 @@ from agent.report.story import FailureReport, Iteration
 _LONGEST = 300
 """Characters of a message that become a pattern."""
 _PARTS = re.compile(
-    r"(?P<quoted>'[^']{1,120}'|\"[^\"]{1,120}\"|`[^`]{1,120}`)|(?P<digits>\d+)|(?P<wide>[^\x00-\x7f]+)"
+    r"(?P<quoted>'[^']{1,120}'|\"[^\"]{1,120}\"|`[^`]{1,120}`)|(?P<digits>[0-9]+)|(?P<wide>[^\x00-\x7f]+)"
 )
 _NO_FIELDS = str.maketrans("{}", "()")
 """In a title, braces would name a parameter."""

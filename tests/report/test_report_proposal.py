@@ -3,7 +3,7 @@
 import pytest
 import report_histories as histories
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent import report
@@ -40,6 +40,7 @@ def test_a_known_failure_proposes_nothing(name):
 
 
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=80))
+@example("\N{MATHEMATICAL BOLD DIGIT ZERO}")
 def test_every_pattern_is_accepted_and_matches_what_it_was_made_from(message):
     made = pattern(message)
     assert refusal(made) is None
