@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
 
-from agent import platforms, playbook, runner
+from agent import deployment, platforms, playbook, runner
 from agent.errors import ApprovalInvalid, Held, Refused, RunmendError, Signalled, UsageError
 from agent.events import (
     AnyEvent,
@@ -318,7 +318,7 @@ def undo(desk: Desk, case_id: str) -> str:
     made = None
     if case.former is not None and case.former.kept and case.patched:
         with lock(desk.state, case.loaded, case.id):
-            made, what = runner.put_back(case, world, uuid4().hex)
+            made, what = deployment.put_back(case, world, uuid4().hex)
         if made is None:
             raise Refused(what)
         said.append(what)

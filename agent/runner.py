@@ -13,16 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from uuid import uuid4
 
-from agent import proof, remedy
+from agent import deployment, proof, remedy
 from agent.errors import Held, PersonNeeded, Refused, Unauthorized, Unavailable
 from agent.events import (
-    Adopted,
     AnyEvent,
     Approved,
     Cancelled,
     Checked,
     Delivered,
-    Deployed,
     Diagnosed,
     Escalated,
     Expired,
@@ -30,11 +28,10 @@ from agent.events import (
     Finished,
     Rejected,
     Requested,
-    Restored,
     Started,
 )
 from agent.machine import Case, Working
-from agent.records import Decision, Deployment, Repair, RunStatus, Tree
+from agent.records import Decision, Repair, RunStatus
 from agent.world import World
 
 if TYPE_CHECKING:
@@ -46,10 +43,6 @@ _FIRST_POLL_S = 0.01
 _MAX_POLL_S = 1.0
 _GROWTH = 1.15
 """Where the platform has no opinion when to look; a playbook's own cadence doubles."""
-
-
-OTHERS = ("remote_overwrite", "resource_delete", "resource_recreate")
-"""Effects of a deploy that undoing never has: what is there is not what we deployed."""
 
 
 class Wait(NamedTuple):
@@ -137,7 +130,7 @@ def _patiently(case: Case, world: World, act: Callable[[], _Answer]) -> _Answer:
 
 def _step(case: Case) -> Step:
     """Return what is to be done; an ended case that comes here has something to put back."""
-    return restore if case.ended else STEPS[case.state]  # type: ignore[index]  # not ended = working
+    return deployment.restore if case.ended else STEPS[case.state]  # type: ignore[index]  # not ended = working
 
 
 def _wait(case: Case, world: World, wait: Wait, polls: int) -> None:
@@ -184,106 +177,11 @@ def _overdue(case: Case, world: World) -> Outcome | None:
     return Escalated(at=world.now(), verdict="exhausted", reason=reason)
 
 
-def create(case: Case, world: World) -> Outcome:
-    """Deploy the source as it is, or take over the failed run that the case begins at."""
-    if case.adopts is None:
-        return _deploy(case, world)
-    key = "source"
-    tree = world.build(case, key)
-    deployment, run = world.platform.adopt(case.adopts, tree)
-    world.keep_tree(key, tree)
-    return Adopted(at=world.now(), key=key, deployment=deployment, run=run)
-
-
-def redeploy(case: Case, world: World) -> Outcome:
-    """Deploy with the approved patches; a plain rerun keeps what is deployed."""
-    from agent import workspace
-
-    if case.proposal is not None and not case.proposal.patch.edits and not case.undeployed:
-        if case.deployment is None or case.tree is None:
-            return _deploy(case, world)
-        return Deployed(at=world.now(), key=case.tree, deployment=case.deployment)
-    if (why := workspace.drifted(case.loaded.source, case.edits)) is not None:
-        return Escalated(at=world.now(), verdict="held", reason=why)
-    return _overtaken(case, world) or _deploy(case, world)
-
-
-def _overtaken(case: Case, world: World) -> Outcome | None:
-    """End the case where somebody else has meanwhile done something about the run."""
-    if case.requested is not None or case.run is None or case.deployment is None:
-        return None
-    if (why := world.platform.overtaken(case.run, case.deployment)) is None:
-        return None
-    return Escalated(at=world.now(), verdict="held", reason=why)
-
-
-def _deploy(case: Case, world: World) -> Outcome:
-    from agent import workspace
-
-    world.may_change()
-    if case.requested is None:
-        if case.iterations == 0 and (missing := proof.missing(case, world)):
-            return Failed(at=world.now(), failures=missing)
-        return Requested(at=world.now(), key=uuid4().hex, action="deploy")
-    key = case.requested.key
-    tree = world.build(case, key)
-    if case.rerun and case.tree is not None:
-        workspace.carry(world.tree(case), tree)
-    if (asked := _asked(case, world, tree)) is not None:
-        return asked
-    made = world.platform.deploy(key, tree, case.deployment)
-    if isinstance(made, tuple):
-        return Failed(at=world.now(), failures=made)
-    world.keep_tree(key, tree)
-    return Deployed(at=world.now(), key=key, deployment=made)
-
-
-def _asked(case: Case, world: World, tree: Tree) -> Outcome | None:
-    """Ask about what deploying would do and nobody approved yet; None where there is nothing."""
-    previous = case.deployment or world.journal.last_deployment(case.loaded.path)
-    approved = case.proposal.patch.effects if case.state == "redeploy" and case.proposal else ()
-    new = remedy.asking(world.platform.plan(tree, previous), approved)
-    if not new:
-        return None
-    if case.state == "redeploy" and case.proposal is not None:
-        after = "after it was approved" if approved else "meanwhile"
-        reason = f"what a deploy would do has changed {after}: {new[0].detail}"
-        return Escalated(at=world.now(), verdict="held", reason=reason)
-    return remedy.deploy(case, world, new)
-
-
-def restore(case: Case, world: World) -> Outcome:
-    """Put back what was deployed before the case's patches, unless somebody changed it since."""
-    if case.former is None or case.former_tree is None:
-        raise Held(f"case {case.id} has nothing to put back")
-    world.may_change()
-    if case.requested is None:
-        return Requested(at=world.now(), key=uuid4().hex, action="restore")
-    made, what = put_back(case, world, case.requested.key)
-    return Restored(at=world.now(), what=what, deployment=made)
-
-
-def put_back(case: Case, world: World, key: str) -> tuple[Deployment | None, str]:
-    """Deploy what was there before the patches; return it, or None, and what was done."""
-    tree = world.kept_tree(case.former_tree or "")
-    effects = world.platform.plan(tree, case.deployment)
-    others = [e for e in effects if e.kind in OTHERS]
-    if others:
-        return None, f"not put back, somebody else changed it meanwhile: {others[0].detail}"
-    try:
-        made = world.platform.deploy(key, tree, case.deployment)
-    except PersonNeeded as error:
-        return None, f"not put back, that takes a person: {error}"
-    if isinstance(made, tuple):
-        return None, f"not put back, the platform refuses it: {made[0].message}"
-    return made, f"put back on {case.loaded.playbook.where} what was deployed before the patch"
-
-
 def run(case: Case, world: World) -> Outcome:
     """Start the job, or what must run again of it."""
     if case.due_at is not None and (left := (case.due_at - world.now()).total_seconds()) > 0:
         return Wait(min(left, 30.0), f"running again in {left:.0f} s")
-    if (overtaken := _overtaken(case, world)) is not None:
+    if (overtaken := deployment.overtaken(case, world)) is not None:
         return overtaken
     world.may_change()
     if case.requested is None:
@@ -435,14 +333,14 @@ def _decision(outcome: str, case: Case, world: World, by: str, why: str) -> Deci
 
 
 STEPS: dict[Working, Step] = {
-    "create": create,
+    "create": deployment.create,
     "run": run,
     "poll": poll,
     "verify": verify,
     "diagnose": diagnose,
     "fix": fix,
     "approve": approve,
-    "redeploy": redeploy,
+    "redeploy": deployment.redeploy,
 }
 
 

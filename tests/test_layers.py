@@ -12,7 +12,7 @@ AGENT = Path(__file__).parents[1] / "agent"
 LAYERS = (
     {"cli", "console", "prompt", "report"},
     {"cases"},
-    {"runner", "remedy", "drafts", "proof"},
+    {"runner", "deployment", "remedy", "drafts", "proof"},
     {"world"},
     {
         "journal",
@@ -49,6 +49,9 @@ BESIDE = {
     ("cli", "report"),
     ("runner", "remedy"),
     ("runner", "proof"),
+    ("runner", "deployment"),
+    ("deployment", "remedy"),
+    ("deployment", "proof"),
     ("remedy", "drafts"),
     ("prompt", "remedy"),
     ("prompt", "drafts"),

@@ -205,7 +205,7 @@ def test_any_one_call_goes_wrong(room: Room, story: str, kind: Kind) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_bundles_heal_whose_commands_calls_go_wrong_ends_as_it_is(room: Room, kind: Kind) -> None:
-    """The user's own command sends changes again and may leave its lock: that is told, not hidden."""
+    """The command sends changes again by itself and may leave its lock: told, never hidden."""
     calm = room.calm("bundle")
     for place in range(KINDS.index(kind) % STRIDE, len(calm.calls), STRIDE):
         made = room.shop("bundle")
