@@ -78,3 +78,11 @@ def test_diagnosis_is_scored_beside_a_baseline(tmp_path: Path) -> None:
     ended, found = bench(tmp_path, "diagnosis", str(texts))
     assert ended == 0
     assert found["runmend"]["category_right"] == found["baseline"]["category_right"] == 1.0
+
+
+def test_polling_stands_beside_its_baselines(tmp_path: Path) -> None:
+    ended, found = bench(tmp_path, "polling", "--rounds", "2")
+    assert ended == 0
+    assert len(found["rows"]) == 1 + 4 * 3 * 5
+    assert {row[-1] for row in found["rows"][1:]} <= {"yes", "yes, p95 too", "no"}
+    assert values(found)["median delay, ours / baseline"] < 1
