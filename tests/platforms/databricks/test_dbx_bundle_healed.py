@@ -22,6 +22,7 @@ from uuid import uuid4
 import pytest
 import yaml
 
+from agent.engine import runs
 from agent.simulators import bundle
 from agent.simulators.databricks import Simulator
 from agent.simulators.databricks.outcomes import Outcome, declare
@@ -195,9 +196,10 @@ def shop(tmp_path: Path) -> Shop:
 
 
 def surroundings(tmp_path: Path, cache: Path, **more: str) -> dict[str, str]:
-    """Return an environment that is nobody's."""
+    """Return an environment that is nobody's, but for how the network is reached."""
+    reached = runs.environment((), os.environ)
     folders = {"RUNMEND_STATE": str(tmp_path / "state"), "RUNMEND_CACHE": str(cache)}
-    return {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LANG": "C.UTF-8", **folders, **more}
+    return {**reached, "HOME": str(tmp_path), "LANG": "C.UTF-8", **folders, **more}
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from agent import playbook
+from agent.engine import runs
 from agent.platforms import Context, connect
 from agent.records import Tree
 
@@ -54,7 +55,8 @@ def test_the_bundle_job_is_rehearsed_without_a_workspace(
     shutil.copytree(FOLDER / "bundle-job", folder)
     load = folder / "src" / "load.py"
     load.write_text(load.read_text().replace("amount", fault or "amount"))
-    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "RUNMEND_CACHE": str(cache)}
+    reached = runs.environment((), os.environ)
+    env = {**reached, "HOME": str(tmp_path), "RUNMEND_CACHE": str(cache)}
     stage = ("--stage", str(tmp_path / "stage"))
     done = subprocess.run(
         [RUNMEND, "rehearse", "playbook.yaml", *stage, "-o", "json"],
