@@ -1,8 +1,10 @@
 # `make demo` and `make test` need Python 3.11 or newer and make, nothing else.
 PYTHON ?= python3
 BIN := .venv/bin
-# What every start of runmend loads: compiled once, also where Python is told not to write bytecode.
-COMPILED := pydantic pydantic_core typer annotated_types typing_inspection typing_extensions.py yaml
+# What starts of runmend and the tests load: compiled once, also where Python is told not to write bytecode.
+COMPILED := pydantic pydantic_core typer annotated_types typing_inspection typing_extensions.py yaml \
+	databricks httpx httpcore httpx2 h11 anyio sqlglot requests urllib3 pathspec structlog psutil \
+	certifi idna detect_secrets anthropic pytest _pytest hypothesis
 
 .PHONY: demo test spark setup lint lock
 
