@@ -144,13 +144,13 @@ def target_file(name: str, state: Path | None) -> Path:
     Such a job has no source: it can be diagnosed, run again, repaired and cancelled.
     Raises `UsageError` for a name that is neither.
     """
+    path = Path(name)
+    if path.exists() or "/" in name or path.suffix:
+        return path
     from agent import settings
     from agent.errors import UsageError
     from agent.platforms.databricks import named
 
-    path = Path(name)
-    if path.exists() or "/" in name or path.suffix:
-        return path
     jobs = named.jobs(os.environ)
     if name not in jobs:
         known = f"; the environment names {', '.join(sorted(jobs))}" if jobs else ""
