@@ -65,6 +65,7 @@ class Desk(NamedTuple):
             folder=folder,
             cache=self.cache,
             now=lambda: self.now().timestamp(),
+            state=self.state,
         )
         return World(
             journal=self.journal,
@@ -199,7 +200,7 @@ def _drive(desk: Desk, case: Case) -> Result:
 def _close(case: Case, world: World) -> None:
     """Stop what the case had started besides its runs; it has ended whether that works or not."""
     try:
-        for stopped in world.platform.close():
+        for stopped in world.platform.close(case.state == "done"):
             world.audience.noted(case, stopped)
     except RunmendError as error:
         world.audience.noted(case, f"what was started for this case may still run: {error}")
@@ -244,6 +245,7 @@ def resume(desk: Desk, case_id: str) -> Result:
     """Carry a case on from where it stands; an ended one is returned as it is."""
     case = desk.journal.load(case_id)
     if case.ended and not case.unrestored:
+        _close(case, desk.world(case))  # a crash may have come between
         return Result(case, None)
     with lock(desk.state, case.loaded, case.id):
         return _drive(desk, desk.journal.load(case_id))

@@ -45,6 +45,8 @@ class Prompt:
         for effect in patch.effects:
             word = effect.risk.name.lower()
             line(f"             {style(f'{word:<11}', 'ask')} {printable(effect.detail)}")
+            for text in printable(effect.shown).splitlines():
+                line(f"                         {text}")
         line("")
         header = True
         for text in printable(proposal.diff).splitlines():

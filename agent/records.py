@@ -11,7 +11,15 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    model_serializer,
+)
 
 
 class Record(BaseModel):
@@ -219,6 +227,16 @@ class Effect(Record):
     """One short sentence for a person: `transform.py:14 appends to table sales`."""
     path: str | None = None
     line: int | None = None
+    shown: str = ""
+    """What a person is shown in full when asked, masked: a request's body."""
+
+    @model_serializer(mode="wrap")
+    def _as_ever(self, plain: SerializerFunctionWrapHandler) -> dict[str, JsonValue]:
+        """Leave out what is empty: the digest of a patch that waits outlives a new release."""
+        fields: dict[str, JsonValue] = plain(self)
+        if not self.shown:
+            fields.pop("shown", None)
+        return fields
 
 
 class Edit(Record):

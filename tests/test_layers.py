@@ -24,6 +24,7 @@ LAYERS = (
         "limits",
         "effects",
         "engine",
+        "remote",
         "model",
         "simulators",
         "verdicts",
@@ -40,6 +41,8 @@ LAYERS = (
     {"redaction", "errors", "settings"},
 )
 BESIDE = {
+    ("platforms", "remote"),  # what remote platforms share
+    ("remote", "engine"),  # clean lines, files written in one step
     ("platforms", "engine"),  # the local platform runs tasks
     ("simulators", "engine"),  # simulated workspaces run tasks for real
     ("approvals", "limits"),  # the hard limits are part of deciding

@@ -29,7 +29,7 @@ Output = Annotated[
 ]
 Profile = Annotated[
     str | None,
-    typer.Option("-p", "--profile", help="Databricks profile; wins over the playbook."),
+    typer.Option("-p", "--profile", help="Databricks or OCI profile; wins over the playbook."),
 ]
 CaseId = Annotated[str, typer.Argument(metavar="CASE", help="A case's id, or the start of it.")]
 Matrix = Annotated[
@@ -120,7 +120,7 @@ def heal(
         "approve.mode": mode,
         "target": target,
         "deliver": deliver,
-        "databricks.profile": profile,
+        "profile": profile,
     }
     given = {key: value for key, value in flags.items() if value is not None}
     with failing(output):

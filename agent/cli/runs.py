@@ -58,7 +58,7 @@ def _loaded(
 ) -> "Loaded":
     from agent import playbook as playbooks
 
-    flags = {"databricks.profile": profile} if profile is not None else {}
+    flags = {"profile": profile} if profile is not None else {}
     if playbook is not None:
         return playbooks.load(playbook, flags)
     (folder / "empty").mkdir()

@@ -238,7 +238,7 @@ def playbook_of(path: Path, profile: str | None) -> "Loaded":
     """Return a playbook with the profile of the command line."""
     from agent import playbook
 
-    flags: dict[str, JsonValue] = {} if profile is None else {"databricks.profile": profile}
+    flags: dict[str, JsonValue] = {} if profile is None else {"profile": profile}
     return playbook.load(path, flags)
 
 

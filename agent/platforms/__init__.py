@@ -47,6 +47,8 @@ class Context(NamedTuple):
     """True where runs are only looked at: any run will do, whatever job the playbook names."""
     now: Callable[[], float] = time.time
     """Returns seconds since the epoch, as the target counts them."""
+    state: Path | None = None
+    """The state folder; None where nothing will be changed."""
 
 
 class Platform(Protocol):
@@ -149,9 +151,10 @@ class Platform(Protocol):
         Raises `Unavailable` where that cannot be made sure of: something may still write.
         """
 
-    def close(self) -> tuple[str, ...]:
+    def close(self, proved: bool) -> tuple[str, ...]:
         """Stop what we started besides runs (a warehouse, a cluster); say what was stopped, with
-        how long it ran. The case is over; the same again finds nothing left to stop."""
+        how long it ran. `proved`: the job was verified, so that what waited for that goes on (its
+        schedule). The case is over; the same again finds nothing left to do."""
 
     def calls(self) -> int:
         """Return how many API calls were made since this was asked last."""

@@ -149,6 +149,8 @@ def _override(
     given: dict[At, str] = {}
     for key, (name, value) in sorted(values.items()):
         at: At = tuple(key.split("."))
+        if key == "profile":
+            at = (str(data.get("platform")), "profile")
         if key == "model.id" and value == "none":
             at = ("model",)
         if at[0] == "model" and len(at) > 1 and data.get("model") in ("none", None):

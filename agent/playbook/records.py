@@ -134,6 +134,51 @@ class Databricks(Record):
     """Where clusters deliver their logs, where the job does not say: dbfs:/..., /Volumes/..."""
 
 
+class Aidp(Record):
+    """How an Oracle AI Data Platform workspace is reached and what may be used there."""
+
+    profile: str | None = None
+    """Of the OCI configuration file; `-p` wins; unsaid: OCI_CLI_PROFILE, else DEFAULT."""
+    config_file: str | None = None
+    """Unsaid: OCI_CLI_CONFIG_FILE, else ~/.oci/config."""
+    auth: (
+        Literal["api_key", "security_token", "instance_principal", "resource_principal"] | None
+    ) = None
+    """Unsaid: OCI_CLI_AUTH, else security_token where the profile has one, else api_key."""
+    region: str | None = None
+    """Unsaid: OCI_CLI_REGION, else the profile's."""
+    instance: str | None = None
+    """OCID of the AI Data Platform instance; unsaid: AIDP_INSTANCE_ID."""
+    workspace: str | None = None
+    """Key or display name; unsaid: AIDP_WORKSPACE."""
+    endpoint: str | None = None
+    """https://host, without a path; unsaid: AIDP_ENDPOINT, else the region's."""
+    api: Literal["20260430/aiDataPlatforms", "20240831/dataLakes"] = "20260430/aiDataPlatforms"
+    """Version and prefix, which go together; older instances have 20240831/dataLakes."""
+    cluster: str | None = None
+    """Display name of the cluster for tasks that name none, and for checks on tables."""
+    start_cluster: bool = False
+    """True: a stopped cluster is started before a run, and stopped again if we started it."""
+    folder: str | None = None
+    """Workspace folder the source's files lie in; unsaid: /Workspace/Shared/runmend/<name>."""
+    path: str = "/Workspace/Shared"
+    """Workspace folder of the job's definition."""
+    engine: Literal["rest", "cli"] = "rest"
+    """`cli`: the official command creates, updates, runs, reads, repairs and cancels."""
+    command: Annotated[
+        tuple[str, ...],
+        BeforeValidator(_words, json_schema_input_type=str | tuple[str, ...]),
+        Field(min_length=1),
+    ] = ("aidp",)
+    """The official command, with arguments it always gets."""
+    repair: Literal["taskKeys", "repairTasks"] = "taskKeys"
+    """How a repair names its tasks; both are in use, newer clients have repairTasks."""
+    blocked: Seconds = 600.0
+    """How long a run may be BLOCKED before that counts as its end."""
+    cleanup: bool = False
+    """True: a job that the case had to make is deleted again at its end, with its files."""
+
+
 Required = Literal[
     "playbook",
     "table",
@@ -329,6 +374,7 @@ class Playbook(Record):
     approve: Approve = Approve()
     deliver: Literal["patch", "in-place", "branch"] = "patch"
     databricks: Databricks = Databricks()
+    aidp: Aidp = Aidp()
     model: Annotated[
         Model | None,
         BeforeValidator(

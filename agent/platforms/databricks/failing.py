@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from agent.errors import Unavailable
 from agent.platforms.databricks import (
     clusters,
-    evidence,
     exports,
     facts,
     outputs,
@@ -22,12 +21,13 @@ from agent.platforms.databricks import (
     states,
 )
 from agent.platforms.databricks.api import Api, ApiRefused, Forbidden, NotFound
-from agent.platforms.databricks.evidence import Section
 from agent.platforms.databricks.facts import Around
 from agent.platforms.databricks.outputs import Output
 from agent.platforms.databricks.session import Session
 from agent.platforms.databricks.watching import DEPTH, GONE, Watching, short
 from agent.records import Failure, RunStatus
+from agent.remote import evidence
+from agent.remote.evidence import Section
 
 _ITEMS = 3
 """Iterations of one loop that become failures of their own, if they fail differently."""
@@ -192,7 +192,7 @@ class Failing:
             item=place.item,
             log=log.lines,
             log_cut=(*cut, *log.cut),
-            location=evidence.location(trace, around.tree, around.layout, own, cell),
+            location=evidence.location(trace, around.tree, around.local, own, cell),
             facts=facts.of(around, task),
             started=states.began(task),
         )

@@ -283,8 +283,9 @@ class Monitoring:
         monitoring_runs.call_off(self._session, run, self._now())
         return monitoring_runs.status(self._session, run, monitoring_runs.load(self._session, run))
 
-    def close(self) -> tuple[str, ...]:
+    def close(self, proved: bool) -> tuple[str, ...]:
         """Stop the warehouse if we started it."""
+        del proved  # nothing waits for the proof
         return compute.close(self._session, self._now)
 
     def calls(self) -> int:

@@ -298,8 +298,9 @@ class Pipelines:
             return RunStatus(run=key, state="cancelled", native="NEVER_STARTED")
         return last
 
-    def close(self) -> tuple[str, ...]:
+    def close(self, proved: bool) -> tuple[str, ...]:
         """Stop what was started besides updates."""
+        del proved  # nothing waits for the proof
         return self._target.close()
 
     def calls(self) -> int:

@@ -1,17 +1,15 @@
 """One case's connection: where it keeps things, the API, and the playbook."""
 
-import hashlib
 from collections.abc import Mapping
 from os import environ
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from agent.engine import request
 from agent.errors import UsageError
 from agent.platforms import Context
 from agent.platforms.databricks import auth
 from agent.platforms.databricks.api import Api
 from agent.playbook import Playbook
+from agent.remote.kept import Kept
 
 
 class Session(NamedTuple):
@@ -36,19 +34,15 @@ class Session(NamedTuple):
 
     def kept(self, kind: str, key: str) -> Any:
         """Return what `keep` wrote, None where there is nothing."""
-        return request.read(self._file(kind, key))
+        return self._kept.read(kind, key)
 
     def keep(self, kind: str, key: str, content: object) -> None:
         """Write something beside the journal, in one step, so that it survives a crash."""
-        file = self._file(kind, key)
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        request.save(file, content, durable=True)
+        self._kept.write(kind, key, content)
 
-    def _file(self, kind: str, key: str) -> Path:
-        plain = (
-            key if key.isalnum() and len(key) <= 64 else hashlib.sha256(key.encode()).hexdigest()
-        )
-        return self.context.folder / "databricks" / kind / f"{plain}.json"
+    @property
+    def _kept(self) -> Kept:
+        return Kept(self.context.folder / "databricks")
 
 
 def connect(context: Context, env: Mapping[str, str] = environ) -> Session:

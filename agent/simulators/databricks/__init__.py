@@ -4,7 +4,7 @@ It is built from public documentation and proved with clients that others wrote.
 beyond 127.0.0.1, and tasks run with this machine's own engine.
 """
 
-from agent.simulators.databricks.clock import RealClock, VirtualClock
+from agent.simulators.clock import RealClock, VirtualClock
 from agent.simulators.databricks.options import Options
 from agent.simulators.databricks.service import Call, Simulator
 

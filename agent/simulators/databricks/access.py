@@ -10,7 +10,8 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from agent.simulators.databricks import files, permissions
-from agent.simulators.databricks.wire import ApiError, Reply, Request
+from agent.simulators.databricks.wire import ApiError, Request
+from agent.simulators.loopback import Reply
 
 if TYPE_CHECKING:
     from agent.simulators.databricks.service import Simulator

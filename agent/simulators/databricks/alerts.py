@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from agent.simulators.databricks import files, lakehouse, querying, warehouses
 from agent.simulators.databricks.dialect import Session
 from agent.simulators.databricks.pipeline_events import moment
-from agent.simulators.databricks.wire import ApiError, Request, Route, invalid, missing
+from agent.simulators.databricks.wire import ApiError, Request, invalid, missing
+from agent.simulators.routing import Route
 
 if TYPE_CHECKING:
     from agent.simulators.databricks.service import Simulator

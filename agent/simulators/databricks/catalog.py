@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.simulators.databricks import lakehouse, schemas
 from agent.simulators.databricks.lakehouse import Name
-from agent.simulators.databricks.wire import ApiError, Request, Route, invalid, paged
+from agent.simulators.databricks.wire import ApiError, Request, invalid, paged
+from agent.simulators.routing import Route
 
 if TYPE_CHECKING:
     from agent.simulators.databricks.service import Simulator

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from agent.simulators.databricks import computing, dbfs
 from agent.simulators.databricks.computing import Document
-from agent.simulators.databricks.wire import Request, Route, invalid, paged
+from agent.simulators.databricks.wire import Request, invalid, paged
+from agent.simulators.routing import Route
 
 if TYPE_CHECKING:
     from agent.simulators.databricks.service import Simulator

@@ -29,7 +29,9 @@ from agent.simulators.databricks import (
     permissions,
     resources,
 )
-from agent.simulators.databricks.wire import ApiError, Handler, Reply, Request, Route, invalid
+from agent.simulators.databricks.wire import ApiError, Request, invalid
+from agent.simulators.loopback import Reply
+from agent.simulators.routing import Handler, Route
 
 if TYPE_CHECKING:
     from agent.simulators.databricks.service import Simulator
@@ -167,7 +169,8 @@ def _guarded(handler: Handler) -> Handler:
             message = "The simulator's controls need the token of the workspace's owner."
             raise ApiError(403, "PERMISSION_DENIED", message)
         try:
-            return handler(sim, request)
+            answer: Reply | dict[str, Any] = handler(sim, request)
+            return answer
         except KeyError as error:
             raise invalid(f"Missing required field: {error.args[0]}") from error
 

@@ -12,7 +12,9 @@ import posixpath
 from typing import TYPE_CHECKING, Any
 
 from agent.simulators.databricks import catalog
-from agent.simulators.databricks.wire import ApiError, Reply, Request, Route, invalid, missing
+from agent.simulators.databricks.wire import ApiError, Request, invalid, missing
+from agent.simulators.loopback import Reply
+from agent.simulators.routing import Route
 
 if TYPE_CHECKING:
     from agent.simulators.databricks.service import Simulator

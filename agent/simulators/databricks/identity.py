@@ -12,8 +12,10 @@ import uuid
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from agent.simulators.databricks.store import Store
-from agent.simulators.databricks.wire import ApiError, Reply, Request, Route
+from agent.simulators.databricks.wire import ApiError, Request
+from agent.simulators.loopback import Reply
+from agent.simulators.routing import Route
+from agent.simulators.store import Store
 
 if TYPE_CHECKING:
     from agent.simulators.databricks.service import Simulator

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from agent.simulators.databricks import jobsettings, rundocs, scheduling
 from agent.simulators.databricks.jobsettings import Settings
-from agent.simulators.databricks.wire import Request, Route, invalid
+from agent.simulators.databricks.wire import Request, invalid
+from agent.simulators.routing import Route
 
 if TYPE_CHECKING:
     from agent.simulators.databricks.service import Simulator

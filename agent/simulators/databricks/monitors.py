@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from agent.simulators.databricks import dataquality, monitoring
 from agent.simulators.databricks.monitoring import Declared, declare, tick
-from agent.simulators.databricks.wire import Request, Route, invalid
+from agent.simulators.databricks.wire import Request, invalid
+from agent.simulators.routing import Route
 
 if TYPE_CHECKING:
     from agent.simulators.databricks.service import Simulator

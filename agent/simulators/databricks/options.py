@@ -3,7 +3,7 @@
 from typing import Literal
 
 from agent.records import Record
-from agent.simulators.databricks.faults import RetryAfter
+from agent.simulators.faults import RetryAfter
 
 
 class Options(Record):

@@ -14,7 +14,8 @@ from urllib.parse import quote
 from agent.engine import cells as notebook_cells
 from agent.simulators.databricks import files, jobsettings, leftovers, realtasks, rundocs, runviews
 from agent.simulators.databricks.rundocs import Attempt, Run
-from agent.simulators.databricks.wire import Request, Route, invalid
+from agent.simulators.databricks.wire import Request, invalid
+from agent.simulators.routing import Route
 
 if TYPE_CHECKING:
     from agent.simulators.databricks.service import Simulator

@@ -8,7 +8,8 @@ Source: https://docs.databricks.com/api/workspace/permissions
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.simulators.databricks import files
-from agent.simulators.databricks.wire import Request, Route, invalid
+from agent.simulators.databricks.wire import Request, invalid
+from agent.simulators.routing import Route
 
 if TYPE_CHECKING:
     from agent.simulators.databricks.service import Simulator

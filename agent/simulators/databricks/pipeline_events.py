@@ -15,7 +15,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from agent.simulators.databricks import lakehouse
-from agent.simulators.databricks.wire import Request, Route, invalid, missing
+from agent.simulators.databricks.wire import Request, invalid, missing
+from agent.simulators.routing import Route
 
 if TYPE_CHECKING:
     from agent.simulators.databricks.service import Simulator

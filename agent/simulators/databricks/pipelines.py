@@ -27,7 +27,8 @@ from agent.simulators.databricks.pipeline_outcomes import (
 )
 from agent.simulators.databricks.pipeline_progress import ACTIVE, PIPELINE, UPDATE
 from agent.simulators.databricks.pipeline_updates import need, start, state, stop, update_of
-from agent.simulators.databricks.wire import ApiError, Request, Route, invalid
+from agent.simulators.databricks.wire import ApiError, Request, invalid
+from agent.simulators.routing import Route
 
 if TYPE_CHECKING:
     from agent.simulators.databricks.service import Simulator

@@ -7,7 +7,8 @@ Source: https://docs.databricks.com/api/workspace/vectorsearchindexes
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from agent.simulators.databricks.wire import ApiError, Request, Route, missing, paged
+from agent.simulators.databricks.wire import ApiError, Request, missing, paged
+from agent.simulators.routing import Route
 
 if TYPE_CHECKING:
     from agent.simulators.databricks.service import Simulator

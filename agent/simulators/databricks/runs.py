@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from agent.simulators.databricks import jobs, jobsettings, parameters, rundocs, scheduling
 from agent.simulators.databricks.jobsettings import Settings
-from agent.simulators.databricks.wire import ApiError, Request, Route, invalid
+from agent.simulators.databricks.wire import ApiError, Request, invalid
+from agent.simulators.routing import Route
 
 if TYPE_CHECKING:
     from agent.simulators.databricks.service import Simulator

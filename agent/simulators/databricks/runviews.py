@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from agent.simulators.databricks import graph, jobs, jobsettings, parameters, rundocs
 from agent.simulators.databricks.rundocs import Attempt, Run
-from agent.simulators.databricks.wire import Request, Route, invalid
+from agent.simulators.databricks.wire import Request, invalid
+from agent.simulators.routing import Route
 
 if TYPE_CHECKING:
     from agent.simulators.databricks.service import Simulator

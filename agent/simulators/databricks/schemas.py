@@ -6,7 +6,8 @@ Source: https://docs.databricks.com/api/workspace/schemas
 from typing import TYPE_CHECKING, Any
 
 from agent.simulators.databricks import lakehouse
-from agent.simulators.databricks.wire import ApiError, Request, Route, invalid, paged
+from agent.simulators.databricks.wire import ApiError, Request, invalid, paged
+from agent.simulators.routing import Route
 
 if TYPE_CHECKING:
     from agent.simulators.databricks.service import Simulator

@@ -7,7 +7,8 @@ import base64
 import binascii
 from typing import TYPE_CHECKING, Any
 
-from agent.simulators.databricks.wire import ApiError, Request, Route, invalid, missing
+from agent.simulators.databricks.wire import ApiError, Request, invalid, missing
+from agent.simulators.routing import Route
 
 if TYPE_CHECKING:
     from agent.simulators.databricks.service import Simulator

@@ -1,26 +1,23 @@
 """The simulated workspace: routes requests to the modules that answer them, one at a time.
 
-Rules kept here: every module's documents are brought up to the clock before a request is handled;
-what a request changes is kept whole or not at all; every answer names the workspace; a bug of ours
-is answered with 500, kept in `problems` and shown, never hidden.
+Every answer names the workspace.
 """
 
 import importlib
 import re
-import threading
-from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType, TracebackType
-from typing import Any, NamedTuple, Self
+from types import ModuleType
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
+from agent.simulators.clock import Clock
 from agent.simulators.databricks import access, identity
-from agent.simulators.databricks.clock import Clock, RealClock
-from agent.simulators.databricks.faults import Fault, Faults
-from agent.simulators.databricks.loopback import Listener
 from agent.simulators.databricks.options import Options
-from agent.simulators.databricks.store import Store
-from agent.simulators.databricks.wire import ApiError, Reply, Request, Route, Routes, parsed
+from agent.simulators.databricks.wire import ApiError, Request, parsed
+from agent.simulators.faults import Fault
+from agent.simulators.loopback import Reply
+from agent.simulators.routing import Route
+from agent.simulators.service import Service
 
 MODULES = (
     "identity",
@@ -49,11 +46,6 @@ MODULES = (
 )
 """Modules of this package that answer requests (`ROUTES`) or move with time (`tick`)."""
 
-TICK_S = 0.1
-"""How often a workspace on the machine's time moves on when nobody asks."""
-
-_KEPT_CALLS = 20_000
-
 
 class Call(NamedTuple):
     """A request as it came, and how it ended."""
@@ -68,7 +60,7 @@ class Call(NamedTuple):
     user_agent: str
 
 
-class Simulator:
+class Simulator(Service[Call]):
     """A workspace in a folder; `start` serves it on loopback, `stop` ends it for good.
 
     The same folder brings back the same jobs, runs, files, token and workspace id.
@@ -86,86 +78,15 @@ class Simulator:
         """Open the workspace; `cache`: where environments of real tasks are kept, None = inside.
 
         Raises `UsageError` where the folder is in use or cannot be used."""
-        self.folder = folder
-        self.cache = cache or folder / "cache"
-        self.store = Store(folder)
-        self.clock: Clock = clock or RealClock()
+        super().__init__(folder, clock=clock, cache=cache)
         self.options = options or Options()
-        self.lock = threading.RLock()
-        self.faults = Faults()
-        self.calls: list[Call] = []
-        self.problems: list[str] = []
-        """Tracebacks of our own bugs; a test sees that it is empty."""
-        self.closing = threading.Event()
-        """Set when the workspace ends; whoever waits in a thread waits on this."""
-        self._resume_time()
         known = identity.settle(self.store, token)
         self.token: str = known["token"]
         self.user: str = known["user"]
         self.workspace_id: int = known["workspace_id"]
         self.client: tuple[str, str] = (known["client_id"], known["client_secret"])
         """Id and secret of a machine that may act as the owner by OAuth."""
-        modules = _modules()
-        self._routes = Routes([r for module in modules for r in getattr(module, "ROUTES", ())])
-        self._ticks: list[Callable[[Simulator], None]] = [
-            module.tick for module in modules if hasattr(module, "tick")
-        ]
-        self._closes: list[Callable[[Simulator], None]] = [
-            module.close for module in modules if hasattr(module, "close")
-        ]
-        with self.store.changes():
-            for module in modules:
-                if hasattr(module, "prepare"):
-                    module.prepare(self)
-        self._listener: Listener | None = None
-        self._ticker: threading.Thread | None = None
-
-    @property
-    def url(self) -> str:
-        """`http://127.0.0.1:PORT`, without a slash at its end; empty before `start`."""
-        return "" if self._listener is None else f"http://127.0.0.1:{self._listener.port}"
-
-    def start(self, port: int = 0) -> None:
-        """Serve on loopback; 0 takes a free port. Raises `UsageError` where it cannot be had."""
-        self._listener = Listener(self, port)
-        if isinstance(self.clock, RealClock):
-            self._ticker = threading.Thread(target=self._go_on, name="ticker", daemon=True)
-            self._ticker.start()
-
-    def stop(self) -> None:
-        """Stop serving and let go of the folder; a second call does nothing."""
-        if self.closing.is_set():
-            return
-        self.closing.set()
-        if self._listener is not None:
-            self._listener.close()
-        if self._ticker is not None:
-            self._ticker.join()
-        with self.lock:
-            for close in self._closes:
-                close(self)
-            self.store.put("simulator", "time", {"now_ms": self.clock.now_ms()})
-            self.store.close()
-
-    def __enter__(self) -> Self:
-        if self._listener is None:
-            self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    def tick(self) -> None:
-        """Bring every module's documents up to the clock."""
-        with self.lock:
-            for move in self._ticks:
-                with self.store.changes():
-                    move(self)
+        self.use(_modules())
 
     def answer(self, method: str, target: str, headers: dict[str, str], raw: bytes) -> Reply | None:
         """Return the reply to one request; None = close the connection without one.
@@ -189,8 +110,7 @@ class Simulator:
                 reply = self._late(fault, reply)
             status = reply.status if reply is not None else 0
             agent = headers.get("user-agent", "")
-            self.calls.append(Call(method, path, dict(pairs), body, status, agent))
-            del self.calls[:-_KEPT_CALLS]
+            self.note(Call(method, path, dict(pairs), body, status, agent))
         if reply is None:
             return None
         named = {"X-Databricks-Org-Id": str(self.workspace_id)}
@@ -199,7 +119,7 @@ class Simulator:
     def _handled(self, request: Request) -> Reply:
         try:
             self.tick()
-            found = self._routes.find(request.method, request.path)
+            found = self.routes.find(request.method, request.path)
             if found is None:
                 short = re.sub(r"^/api/\d+\.\d+", "", request.path)
                 message = f"No API found for '{request.method} {short}'"
@@ -220,6 +140,11 @@ class Simulator:
         reply = answer if isinstance(answer, Reply) else Reply(body=answer)
         access.note_creation(self, request, reply)
         return reply
+
+    def trouble(self, status: int, message: str) -> Reply:
+        """Return what is said of a request that never reached the service's own code."""
+        code = "INTERNAL_ERROR" if status >= 500 else "BAD_REQUEST"
+        return Reply(status, {"error_code": code, "message": message})
 
     def refusal(self, error: ApiError) -> Reply:
         """Return the error as it goes over the wire."""
@@ -253,15 +178,6 @@ class Simulator:
             headers = fault.wait_header(self.options.retry_after, self.clock.now_ms())
         reply = self.refusal(ApiError(status, code, message))
         return reply._replace(headers={**reply.headers, **headers})
-
-    def _resume_time(self) -> None:
-        left = self.store.get("simulator", "time")
-        if left is not None and (behind := left["now_ms"] - self.clock.now_ms()) > 0:
-            self.clock.advance(behind / 1000)
-
-    def _go_on(self) -> None:
-        while not self.closing.wait(TICK_S):
-            self.tick()
 
 
 _EARLY = ("429", "503", "500", "html", "expired")

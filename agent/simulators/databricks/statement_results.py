@@ -8,7 +8,9 @@ import io
 import json
 from typing import TYPE_CHECKING, Any
 
-from agent.simulators.databricks.wire import Reply, Request, Route, invalid, missing
+from agent.simulators.databricks.wire import Request, invalid, missing
+from agent.simulators.loopback import Reply
+from agent.simulators.routing import Route
 
 if TYPE_CHECKING:
     from agent.simulators.databricks.service import Simulator

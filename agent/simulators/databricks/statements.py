@@ -22,7 +22,8 @@ from agent.simulators.databricks.dialect import Parameter, Session
 from agent.simulators.databricks.lakehouse import connect
 from agent.simulators.databricks.querying import Result
 from agent.simulators.databricks.sqlerrors import SqlError
-from agent.simulators.databricks.wire import Request, Route, invalid
+from agent.simulators.databricks.wire import Request, invalid
+from agent.simulators.routing import Route
 
 if TYPE_CHECKING:
     from agent.simulators.databricks.service import Simulator

@@ -7,15 +7,11 @@ Error format: https://docs.databricks.com/api/account/errors
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from email import message_from_bytes
 from email.message import Message
-from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
-from urllib.parse import parse_qsl, unquote
-
-if TYPE_CHECKING:
-    from agent.simulators.databricks.service import Simulator
+from typing import Any, NamedTuple, overload
+from urllib.parse import parse_qsl
 
 _MISSING = object()
 
@@ -31,14 +27,6 @@ class ApiError(Exception):
         self.code = code
         self.message = message
         self.details = details
-
-
-class Reply(NamedTuple):
-    """An answer: a dict goes out as JSON, bytes as they are."""
-
-    status: int = 200
-    body: Any = {}
-    headers: Mapping[str, str] = {}
 
 
 class Request(NamedTuple):
@@ -140,22 +128,6 @@ class Request(NamedTuple):
         return value
 
 
-Handler = Callable[["Simulator", Request], "Reply | dict[str, Any]"]
-
-
-class Route(NamedTuple):
-    """Which function answers what."""
-
-    method: str
-    pattern: str
-    """`{name}` stands for one segment or a part of it, `{name...}` for the rest of the path."""
-    handler: Handler
-    raw: bool = False
-    """The body is no JSON: it is left in `Request.raw`."""
-    open: bool = False
-    """No token is needed."""
-
-
 def invalid(message: str) -> ApiError:
     """Return the refusal of a parameter: 400 INVALID_PARAMETER_VALUE."""
     return ApiError(400, "INVALID_PARAMETER_VALUE", message)
@@ -187,41 +159,6 @@ def paged(
     end = start + (min(wanted, most) if wanted > 0 else most)
     more = {"next_page_token": f"at-{end}"} if end < len(items) else {}
     return {name: items[start:end], **more}
-
-
-class Routes:
-    """The routes in the order in which they are tried: the most exact pattern first."""
-
-    def __init__(self, routes: list[Route]) -> None:
-        ordered = sorted(routes, key=lambda route: _vagueness(route.pattern))
-        self._routes = [(route, _expression(route.pattern)) for route in ordered]
-
-    def find(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
-        """Return the route and its arguments; HEAD is answered as GET is. None = no such API."""
-        wanted = "GET" if method == "HEAD" else method
-        for route, expression in self._routes:
-            if route.method == wanted and (fits := expression.fullmatch(path)):
-                return route, {k: unquote(v) for k, v in fits.groupdict().items()}
-        return None
-
-
-def _vagueness(pattern: str) -> tuple[int, int, int]:
-    return pattern.count("...}"), pattern.count("{"), -len(pattern)
-
-
-@cache
-def _expression(pattern: str) -> re.Pattern[str]:
-    parts = re.split(r"(\{\w+(?:\.\.\.)?\})", pattern)
-    return re.compile("".join(_part(part) for part in parts))
-
-
-def _part(part: str) -> str:
-    if not part.startswith("{"):
-        return re.escape(part)
-    name = part.strip("{}")
-    if name.endswith("..."):
-        return f"(?P<{name[:-3]}>.*)"
-    return f"(?P<{name}>[^/]+)"
 
 
 def parsed(raw: bytes, kind: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from agent.simulators.databricks import Simulator, VirtualClock
-from agent.simulators.databricks.wire import Reply
+from agent.simulators.loopback import Reply
 
 DURABILITY = Path(__file__).parents[2] / "durability"
 PASSES_S = 100.0

@@ -17,7 +17,7 @@ from agent.machine import Case
 from agent.records import Risk
 from agent.simulators.databricks import Simulator, VirtualClock
 from agent.simulators.databricks.outcomes import Outcome
-from agent.simulators.databricks.wire import Reply
+from agent.simulators.loopback import Reply
 
 MENDED = NOTEBOOKS["src/sales.py"].replace("amout", "amount")
 UNKNOWN = Outcome(result="FAILED", error="RuntimeError: the moon is in the wrong house")

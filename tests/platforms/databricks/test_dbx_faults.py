@@ -9,8 +9,8 @@ from dbx_workspace import Workspace, notebook
 from agent.errors import Unauthorized, Unavailable
 from agent.platforms.databricks.jobs import Jobs
 from agent.records import Deployment, Failure, Repair, Run, RunStatus, Tree
-from agent.simulators.databricks.faults import KINDS, Kind
 from agent.simulators.databricks.outcomes import Outcome
+from agent.simulators.faults import KINDS, Kind
 
 TREE = Tree(root="/nowhere", digest="")
 BAD = Outcome(result="FAILED", seconds=60, error="KeyError: 'amout'")

@@ -13,9 +13,9 @@ from agent import verdicts
 from agent.cases import Result
 from agent.events import Diagnosed
 from agent.simulators.databricks import Simulator, VirtualClock
-from agent.simulators.databricks.faults import KINDS, Kind, RetryAfter
 from agent.simulators.databricks.options import Options
 from agent.simulators.databricks.service import Call
+from agent.simulators.faults import KINDS, Kind, RetryAfter
 
 STORIES = ("file", "present", "healthy")
 STRIDE = 9

@@ -14,7 +14,6 @@ from hypothesis import strategies as some
 from agent.platforms.databricks import (
     cadence,
     clusters,
-    evidence,
     exports,
     outputs,
     parameters,
@@ -22,10 +21,11 @@ from agent.platforms.databricks import (
     states,
     watching,
 )
-from agent.platforms.databricks.evidence import Section
 from agent.platforms.databricks.layout import Layout
 from agent.playbook.records import Poll
 from agent.records import Tree
+from agent.remote import evidence
+from agent.remote.evidence import Section
 
 
 def old(life: str, result: str = "", **more: Any) -> dict[str, Any]:
@@ -254,11 +254,11 @@ def test_the_users_line_is_found_through_the_layout(tmp_path: Path) -> None:
         '  File "/databricks/python/lib/python3.11/x.py", line 77, in g',
         "KeyError: 'amout'",
     ]
-    place = evidence.location(trace, tree, there, "job.py", None)
+    place = evidence.location(trace, tree, there.local, "job.py", None)
     assert place is not None
     assert (place.path, place.line, place.code) == ("lib.py", 2, "return row['amout']")
     cell = ["File <command-123>, line 4", "      3 a = 1", "----> 4 b = c", "NameError: c"]
-    place = evidence.location(cell, tree, there, "job.py", 2)
+    place = evidence.location(cell, tree, there.local, "job.py", 2)
     assert place is not None
     assert (place.path, place.line, place.cell, place.code) == ("job.py", 4, 2, "b = c")
     assert evidence.location(trace, tree, None, None, None) is None

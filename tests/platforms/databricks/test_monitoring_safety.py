@@ -8,7 +8,7 @@ from monitoring_stage import FILE, Stage, alert, metric, monitor
 from agent.errors import Unavailable
 from agent.records import Deployment, Risk, RunStatus, Tree
 from agent.simulators.databricks import Simulator
-from agent.simulators.databricks.faults import Kind
+from agent.simulators.faults import Kind
 
 _RARE: tuple[Kind, ...] = ("429", "503", "500", "drop_before", "503_after", "html")
 _FAULTS = ("drop_after", *(pytest.param(kind, marks=pytest.mark.slow) for kind in _RARE))

@@ -7,7 +7,7 @@ import pytest
 
 from agent.errors import UsageError
 from agent.simulators.databricks import Options, Simulator
-from agent.simulators.databricks.faults import KINDS, Faults, Kind
+from agent.simulators.faults import KINDS, Faults, Kind
 
 MKDIRS = "/api/2.0/workspace/mkdirs"
 

@@ -11,7 +11,8 @@ import pytest
 
 from agent.errors import UsageError
 from agent.simulators.databricks import Options, RealClock, Simulator, VirtualClock
-from agent.simulators.databricks.wire import ApiError, Request, Route, Routes, paged
+from agent.simulators.databricks.wire import ApiError, Request, paged
+from agent.simulators.routing import Route, Routes
 
 
 def test_an_unknown_route_is_told_in_the_service_s_words(
@@ -151,7 +152,7 @@ def test_a_bug_is_answered_kept_and_undone(
         return {"never": request.args["missing"]}
 
     with Simulator(tmp_path) as sim:
-        sim._routes = Routes([Route("GET", "/broken", broken, open=True)])
+        sim.routes = Routes([Route("GET", "/broken", broken, open=True)])
         assert httpx.get(sim.url + "/broken").status_code == 500
         assert "KeyError" in sim.problems[0]
         assert sim.store.get("half", "done") is None

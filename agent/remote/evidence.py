@@ -1,12 +1,11 @@
 """A task's words put in order: a bounded log, and the user's own line in it."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from agent.engine import outcomes
-from agent.platforms.databricks.layout import Layout
 from agent.records import Line, Location, Tree
 
 _LINES = 400
@@ -20,6 +19,10 @@ _FRAMES = (
     re.compile(r"^\s*Cell In\[?\s*\d*\]?,? line (?P<line>\d+)"),
 )
 _ARROW = re.compile(r"^-+>\s*(?P<line>\d+)\s(?P<code>.*)$")
+
+
+Local = Callable[[str], str | None]
+"""The file of the tree that a remote path means, None where it means none."""
 
 
 class Section(NamedTuple):
@@ -81,18 +84,19 @@ def _size(lines: Iterable[Line]) -> int:
 
 
 def location(
-    trace: Sequence[str], tree: Tree, layout: Layout | None, own: str | None, cell: int | None
+    trace: Sequence[str], tree: Tree, local: Local | None, own: str | None, cell: int | None
 ) -> Location | None:
     """Return the user's innermost line in a traceback, where it is in a file of the tree.
 
-    `own`: the task's main file in the tree; `cell`: the notebook's cell that raised, 0-based.
+    `local` says which file of the tree a remote path means, None where nobody knows; `own`: the
+    task's main file in the tree; `cell`: the notebook's cell that raised, 0-based.
     """
     for place in range(len(trace) - 1, -1, -1):
         found = next((m for frame in _FRAMES if (m := frame.match(trace[place]))), None)
         if found is None:
             continue
         named = found.groupdict().get("file")
-        path = own if named is None else _path(named, tree, layout)
+        path = own if named is None else _path(named, tree, local)
         if path is None:
             continue
         line = int(found["line"])
@@ -104,8 +108,8 @@ def location(
     return Location(path=own, cell=cell) if own and cell is not None else None
 
 
-def _path(named: str, tree: Tree, layout: Layout | None) -> str | None:
-    if layout is not None and (found := layout.local(named)) is not None:
+def _path(named: str, tree: Tree, local: Local | None) -> str | None:
+    if local is not None and (found := local(named)) is not None:
         return found
     plain = named.removeprefix("./")
     return plain if plain in tree.files else None

@@ -1,4 +1,4 @@
-"""What a simulated workspace keeps: JSON documents by kind and key, in one SQLite file.
+"""What a simulated service keeps: JSON documents by kind and key, in one SQLite file.
 
 Rules kept here: a document that is returned is a copy; what one request changes is written whole or
 not at all; one process holds the file at a time.

@@ -1,4 +1,4 @@
-"""The simulated workspace's socket: HTTP/1.1 on 127.0.0.1, connections kept open between requests.
+"""A simulated service's socket: HTTP/1.1 on 127.0.0.1, connections kept open between requests.
 
 Nothing listens beyond loopback. A closed listener leaves no thread and no socket behind.
 """
@@ -6,30 +6,46 @@ Nothing listens beyond loopback. A closed listener leaves no thread and no socke
 import json
 import re
 import socket
+import ssl
 import sys
 import threading
 import traceback
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple, Protocol
 
 from agent.errors import UsageError
-from agent.simulators.databricks.wire import Reply
-
-if TYPE_CHECKING:
-    from agent.simulators.databricks.service import Simulator
 
 LARGEST = 64_000_000
 """Bytes of a request's body; more is answered 413."""
-_BUG = Reply(
-    500, {"error_code": "INTERNAL_ERROR", "message": "A bug of the simulator; see its log."}
-)
+_BUG = "A bug of the simulator; see its log."
+
+
+class Reply(NamedTuple):
+    """An answer: a dict goes out as JSON, bytes as they are."""
+
+    status: int = 200
+    body: Any = {}
+    headers: Mapping[str, str] = {}
+
+
+class Answering(Protocol):
+    """What is served."""
+
+    problems: list[str]
+
+    def answer(self, method: str, target: str, headers: dict[str, str], raw: bytes) -> Reply | None:
+        """Return the reply to a request; None = close the connection without one."""
+
+    def trouble(self, status: int, message: str) -> Reply:
+        """Return what is said of a request that never reached the service's own code."""
 
 
 class Listener:
     """A bound port and the thread that serves it."""
 
-    def __init__(self, sim: "Simulator", port: int) -> None:
+    def __init__(self, sim: Answering, port: int, tls: ssl.SSLContext | None = None) -> None:
         """Raises `UsageError` where the port cannot be had."""
         try:
             self._server = _Server(("127.0.0.1", port), _Handler)
@@ -38,7 +54,11 @@ class Listener:
                 f"port {port} on 127.0.0.1 cannot be used: {error}; name another, or 0 for any"
             ) from error
         self._server.sim = sim
-        self.port: int = self._server.server_address[1]
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.02,), name="listener", daemon=True
         )
@@ -54,7 +74,7 @@ class Listener:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    sim: "Simulator"
+    sim: Answering
 
     def __init__(self, address: tuple[str, int], handler: type["_Handler"]) -> None:
         self._open: dict[socket.socket, threading.Thread] = {}
@@ -127,13 +147,14 @@ class _Handler(BaseHTTPRequestHandler):
         raw = self._body(headers)
         if raw is None:
             self.close_connection = True
-            self._send(Reply(413, {"error_code": "BAD_REQUEST", "message": "Body too large."}))
+            self._send(self.server.sim.trouble(413, "Body too large."))
             return
-        reply: Reply | None = _BUG
+        bug = self.server.sim.trouble(500, _BUG)
+        reply: Reply | None = bug
         try:
             reply = self.server.sim.answer(self.command, self.path, headers, raw)
         finally:
-            if reply is _BUG:  # known before the client knows of it
+            if reply is bug:  # known before the client knows of it
                 self.server.note_bug()
             if reply is None:
                 self.close_connection = True

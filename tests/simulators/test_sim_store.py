@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.errors import UsageError
-from agent.simulators.databricks.store import FILE, Store
+from agent.simulators.store import FILE, Store
 
 
 def test_documents_keep_their_place_and_come_as_copies(tmp_path: Path) -> None:

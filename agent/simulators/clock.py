@@ -1,4 +1,4 @@
-"""The simulated workspace's time: the machine's own, or one that moves only when it is told to."""
+"""A simulated service's time: the machine's own, or one that moves only when it is told to."""
 
 import threading
 import time
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What the workspace asks for the time."""
+    """What a simulator asks for the time."""
 
     def now_ms(self) -> int:
         """Return milliseconds since the epoch; never less than before."""

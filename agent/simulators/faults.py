@@ -1,6 +1,7 @@
-"""What can go wrong between a client and the simulated workspace, at the call that a test names."""
+"""What can go wrong between a client and a simulated service, at the call that a test names."""
 
 import threading
+from collections.abc import Sequence
 from email.utils import formatdate
 from fnmatch import fnmatchcase
 from typing import Literal, NamedTuple, get_args
@@ -8,6 +9,10 @@ from typing import Literal, NamedTuple, get_args
 from agent.errors import UsageError
 
 Kind = Literal[
+    "401",
+    "404",
+    "409",
+    "412",
     "429",
     "503",
     "500",
@@ -21,10 +26,13 @@ Kind = Literal[
 ]
 """`drop_before`: the connection is closed and nothing is done. `drop_after`, `503_after` and
 `500_after`: the request is carried out, then its reply is lost or replaced by an error. `html`: a
-proxy's error page (502). `expired`: the token is refused (403). `slow`: the reply takes `seconds`.
+proxy's error page (502). `expired`: the token is refused. `slow`: the reply takes `seconds`.
 """
 
-KINDS: tuple[Kind, ...] = get_args(Kind)
+REFUSALS: tuple[Kind, ...] = ("401", "404", "409", "412")
+"""Answered by a service whose clients are known to meet them out of the blue."""
+KINDS: tuple[Kind, ...] = tuple(kind for kind in get_args(Kind) if kind not in REFUSALS)
+"""What every service knows."""
 RetryAfter = Literal["seconds", "none", "date"]
 
 
@@ -61,7 +69,9 @@ class Fault(NamedTuple):
 class Faults:
     """The faults that are set; each counts the calls that fit it."""
 
-    def __init__(self) -> None:
+    def __init__(self, kinds: Sequence[Kind] = KINDS) -> None:
+        """`kinds`: what the service knows."""
+        self._kinds = kinds
         self._lock = threading.Lock()
         self._set: list[tuple[Fault, int]] = []
 
@@ -80,9 +90,9 @@ class Faults:
         Raises `UsageError` for an unknown kind.
         """
         name = str(kind)
-        known = next((k for k in KINDS if k == name), None)
+        known = next((k for k in self._kinds if k == name), None)
         if known is None:
-            raise UsageError(f"unknown fault {name!r}; there is {', '.join(KINDS)}")
+            raise UsageError(f"unknown fault {name!r}; there is {', '.join(self._kinds)}")
         with self._lock:
             self._set.append((Fault(where, known, times, after, seconds, retry_after), 0))
 

@@ -1,0 +1,1 @@
+"""What platforms beyond this machine share: evidence in bounds, documents beside the journal."""
