@@ -360,6 +360,8 @@ class RunStatus(Record):
     """When the platform would look again, seconds from now; None = it has no opinion."""
     notes: tuple[str, ...] = ()
     """What a person may want to know: queued behind another run, a retry the platform started."""
+    endless: bool = False
+    """True where a task of it streams: it is never stopped at its deadline."""
 
     def summary(self) -> str:
         """Return `25 tasks: 20 succeeded, 3 failed, 2 skipped`."""

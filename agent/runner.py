@@ -220,7 +220,8 @@ def poll(case: Case, world: World) -> Outcome:
     begun = case.started_at or case.opened_at
     if case.requested is None and world.now() <= begun + timedelta(seconds=deadline):
         return Wait(status.look_s or 0.0)
-    if case.loaded.playbook.poll.running_for is not None or case.theirs:
+    endless = status.endless or case.loaded.playbook.poll.running_for is not None
+    if endless or case.theirs:
         reason = f"the run had not ended after {deadline:.0f} s (poll.deadline); it is left running"
         return Escalated(at=world.now(), verdict="exhausted", reason=reason)
     if case.requested is None:

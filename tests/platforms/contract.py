@@ -8,8 +8,9 @@ import json
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from agent.errors import Unavailable
 from agent.platforms import Platform
 from agent.playbook import Expectation
 from agent.records import Deployment, Failure, Repair, Run, RunStatus, Tree
@@ -38,6 +39,30 @@ class Stage(NamedTuple):
     """Connects again, as another process would."""
     change: Callable[[str, str], Tree]
     """Returns a further tree in which the file at a path has this text."""
+
+
+class Patient:
+    """A platform whose "not now" is waited out, as the runner does."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._platform, name)
+        return _patient(found) if callable(found) else found
+
+
+def _patient(call: Callable[..., Any]) -> Callable[..., Any]:
+    def waited(*arguments: Any) -> Any:
+        pause = threading.Event()
+        for _ in range(200):
+            try:
+                return call(*arguments)
+            except Unavailable:
+                pause.wait(0.05)
+        return call(*arguments)
+
+    return waited
 
 
 class Factory(Protocol):

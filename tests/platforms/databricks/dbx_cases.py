@@ -10,20 +10,19 @@ import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
+from told import Made, Told
 
 from agent import cases, playbook
 from agent.cases import Desk, Result
-from agent.events import AnyEvent, Approved, Requested
+from agent.events import AnyEvent
 from agent.journal import Journal
 from agent.machine import Case
 from agent.playbook import Loaded
-from agent.records import Decision, RunStatus
 from agent.simulators.databricks import Simulator, rundocs
 from agent.simulators.databricks.outcomes import Outcome, declare
-from agent.world import World, whoami
 
 HEADER = "# Databricks notebook source\n"
 QUERY = "select amout from raw"
@@ -65,67 +64,10 @@ def fine(seconds: float = 60) -> Outcome:
     return Outcome(seconds=seconds)
 
 
-class Told:
-    """Whoever watches: keeps everything, and decides where a test says how."""
-
-    def __init__(self, *, approves: bool = False) -> None:
-        self.approves = approves
-        self.events: list[AnyEvent] = []
-        self.waits: list[str] = []
-        self.notes: list[str] = []
-        self.polls: list[RunStatus] = []
-        self.at: dict[str, Callable[[], None]] = {}
-        """What happens in the world right after the first event of a kind."""
-        self.on_poll: Callable[[RunStatus], None] = lambda _: None
-        self.on_wait: Callable[[str], None] = lambda _: None
-
-    def began(self, case: Case) -> None:
-        """Nothing is kept of it."""
-
-    def recorded(self, before: Case, event: AnyEvent, after: Case) -> None:
-        """Keep it, and let happen what was to happen then."""
-        del before, after
-        self.events.append(event)
-        name = f"requested {event.action}" if isinstance(event, Requested) else event.kind
-        self.at.pop(name, lambda: None)()
-
-    def progress(self, case: Case, status: RunStatus) -> None:
-        """Keep it."""
-        del case
-        self.polls.append(status)
-        self.on_poll(status)
-
-    def waiting(self, case: Case, why: str) -> None:
-        """Keep it."""
-        del case
-        self.waits.append(why)
-        self.on_wait(why)
-
-    def noted(self, case: Case, text: str) -> None:
-        """Keep it."""
-        del case
-        self.notes.append(text)
-
-    def decide(self, case: Case, world: World) -> AnyEvent | None:
-        """Approve where the test says so, else leave it to be decided later."""
-        if not self.approves or case.proposal is None:
-            return None
-        patch = case.proposal.patch.sha256()
-        decision = Decision(outcome="approved", patch=patch, by=whoami(), at=world.now())
-        return Approved(at=world.now(), decision=decision)
-
-
-class Made(NamedTuple):
-    """What is in the workspace."""
-
-    jobs: int
-    runs: int
-    repairs: int
-    cancelled: int
-
-
 class Shop:
     """One playbook and its cases."""
+
+    mended = "src/sales.py"
 
     def __init__(self, sim: Simulator, folder: Path, **book: Any) -> None:
         self.sim = sim

@@ -1,44 +1,18 @@
 """The contract suite on a simulated workspace: our own job by REST, tasks that really run."""
 
 import shutil
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from contract import FINE, SLOW, Contract, Factory, Piece, Stage, started, states, until
+from contract import FINE, SLOW, Contract, Factory, Patient, Piece, Stage, started, states, until
 from local_stage import tree
 
-from agent.errors import Unavailable
 from agent.platforms import Context, Platform, connect
 from agent.playbook import Job, Loaded, Playbook
 from agent.simulators.databricks import Simulator
-
-
-class Patient:
-    """A platform whose "not now" is waited out, as the runner does."""
-
-    def __init__(self, platform: Platform) -> None:
-        self._platform = platform
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._platform, name)
-        return _patient(found) if callable(found) else found
-
-
-def _patient(call: Callable[..., Any]) -> Callable[..., Any]:
-    def waited(*arguments: Any) -> Any:
-        pause = threading.Event()
-        for _ in range(200):
-            try:
-                return call(*arguments)
-            except Unavailable:
-                pause.wait(0.05)
-        return call(*arguments)
-
-    return waited
 
 
 @pytest.fixture

@@ -3,43 +3,24 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import yaml
-from dbx_cases import Made, Shop, bad_column, fine
+from dbx_cases import Shop, bad_column, fine
+from faulty import RETRY, Room, drive, ended
+from told import Made
 
 from agent import verdicts
-from agent.cases import Result
-from agent.events import Diagnosed
 from agent.simulators.databricks import Simulator, VirtualClock
 from agent.simulators.databricks.options import Options
-from agent.simulators.databricks.service import Call
-from agent.simulators.faults import KINDS, Kind, RetryAfter
+from agent.simulators.faults import KINDS, Kind
 
 STORIES = ("file", "present", "healthy")
 STRIDE = 9
 SLOW = pytest.mark.slow
 TELLING = ("429", "503_after", "drop_before", "drop_after", "html", "expired")
 """Kinds that are tried in the normal suite; the others are much like one of them."""
-RETRY: tuple[RetryAfter, ...] = ("seconds", "none", "date")
-
-
-class Seen(NamedTuple):
-    """What a case came to."""
-
-    verdict: str | None
-    kinds: list[str]
-    causes: list[tuple[str | None, str | None]]
-    made: Made
-    text: str
-    """The mended file as it lies in the workspace."""
-
-
-class Ran(NamedTuple):
-    seen: Seen
-    calls: tuple[Call, ...]
-    took: timedelta
 
 
 def shop(sim: Simulator, folder: Path, story: str) -> Shop:
@@ -64,82 +45,11 @@ def shop(sim: Simulator, folder: Path, story: str) -> Shop:
     return made
 
 
-def ended(made: Shop) -> Result:
-    """Carry a case as far as it goes; log in again wherever it waits for that."""
-    result = made.heal()
-    for _ in range(10):
-        if result.pause is None or result.pause.verdict != "unauthorized":
-            break
-        result = made.resume(result.case)
-    return result
-
-
-def drive(made: Shop) -> Ran:
-    """Carry a case to its end, and look."""
-    began = made.now()
-    made.sim.calls.clear()
-    result = ended(made)
-    assert result.pause is None, result.pause
-    made.sim.faults.clear()
-    calls = tuple(made.sim.calls)
-    events = made.events(result.case)
-    found = [d for e in events if isinstance(e, Diagnosed) for d in e.diagnoses]
-    seen = Seen(
-        verdicts.of(events),
-        [event.kind for event in events],
-        [(d.task, d.entry) for d in found],
-        made.made(),
-        made.text("src/sales.py"),
-    )
-    took = made.now() - began
-    made.forget()  # lists of jobs and runs stay short for those that come after
-    return Ran(seen, calls, took)
-
-
-class Room:
-    """One workspace for all the variants of a test."""
-
-    def __init__(self, sim: Simulator, folder: Path) -> None:
-        self.sim = sim
-        self._folder = folder
-        self._calm: dict[str, Ran] = {}
-        self._count = 0
-
-    def run(self, story: str) -> Ran:
-        """Run a story on a job of its own, with the faults that are set when it begins."""
-        return drive(self.shop(story))
-
-    def shop(self, story: str) -> Shop:
-        self._count += 1
-        return shop(self.sim, self._folder / f"{story}{self._count}", story)
-
-    def calm(self, story: str) -> Ran:
-        """Return what happens where nothing goes wrong."""
-        if story not in self._calm:
-            self._calm[story] = self.run(story)
-        return self._calm[story]
-
-    def disturbed(self, story: str, kind: Kind, *places: int, times: int = 1) -> None:
-        """Let a kind of fault strike at these calls of a story; see that it comes to the same."""
-        calm = self.calm(story)
-        made = self.shop(story)
-        for place in places:
-            way = RETRY[place % 3]
-            self.sim.faults.add("*", kind, after=place, times=times, seconds=0.01, retry_after=way)
-        ran = drive(made)
-        where = f"{story}: {kind} at call {places}"
-        assert ran.seen == calm.seen, where
-        assert ran.took <= calm.took + timedelta(seconds=120 * times * len(places)), where
-        if kind != "slow":
-            struck = [call for call in ran.calls if call.status not in (200, 404)]
-            assert len(struck) >= len(places), where
-
-
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
     folder = tmp_path_factory.mktemp("room")
     with Simulator(folder / "workspace", clock=VirtualClock()) as simulator:
-        yield Room(simulator, folder)
+        yield Room(simulator, folder, shop)
     assert simulator.problems == []
 
 

@@ -6,28 +6,34 @@ so that it outlives the drivers; where a driver is to die at a call, the workspa
 """
 
 import contextlib
+import importlib
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from agent.simulators.databricks import Simulator, VirtualClock
+from told import Seen, Shop, seen
+
+from agent.simulators.clock import VirtualClock
 from agent.simulators.loopback import Reply
 
-DURABILITY = Path(__file__).parents[2] / "durability"
+DURABILITY = Path(__file__).parents[1] / "durability"
+KILLED = -9
+MOST = 6
+"""Drivers that a case may take after a crash."""
 PASSES_S = 100.0
 """How much time goes by at each call: every task has ended when its run is looked at."""
 
 
-class Deadly(Simulator):
-    """A workspace that kills a driver before, or right after, it carries out its n-th call."""
+class Deadly:
+    """Mixed into a simulator, kills a driver before, or right after, its n-th call."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, clock=VirtualClock())
+        super().__init__(folder, clock=VirtualClock())  # type: ignore[call-arg]  the simulator's
         self._left: int | None = None
         self._after = False
         self._pid = folder
@@ -38,15 +44,16 @@ class Deadly(Simulator):
 
     def answer(self, method: str, target: str, headers: dict[str, str], raw: bytes) -> Reply | None:
         """Answer, or kill whoever asks."""
-        self.clock.advance(PASSES_S)
+        answered: Any = super()
+        self.clock.advance(PASSES_S)  # type: ignore[attr-defined]  the simulator's
         if self._left is None:
-            return super().answer(method, target, headers, raw)
+            return answered.answer(method, target, headers, raw)
         self._left -= 1
         if self._left >= 0:
-            return super().answer(method, target, headers, raw)
+            return answered.answer(method, target, headers, raw)
         self._left = None
         if self._after:
-            super().answer(method, target, headers, raw)
+            answered.answer(method, target, headers, raw)
         os.kill(int(self._pid.read_text()), signal.SIGKILL)
         return None
 
@@ -71,11 +78,13 @@ class Drivers:
 
 
 @contextlib.contextmanager
-def drivers() -> Iterator[Drivers]:
-    """Start the program; its workspace is what the environment names by then."""
-    path = os.pathsep.join([str(DURABILITY), *filter(None, [os.environ.get("PYTHONPATH")])])
+def drivers(*modules: str) -> Iterator[Drivers]:
+    """Start the program, which imports these modules once; its workspace is what the environment
+    names by then."""
+    more = [str(DURABILITY), str(Path(__file__).parent)]
+    path = os.pathsep.join([*more, *filter(None, [os.environ.get("PYTHONPATH")])])
     with subprocess.Popen(
-        [sys.executable, __file__],
+        [sys.executable, __file__, *modules],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -87,19 +96,59 @@ def drivers() -> Iterator[Drivers]:
         assert process.wait(timeout=30) == 0
 
 
+class Scene:
+    """A workspace, and drivers for the cases of a test."""
+
+    def __init__(self, sim: Any, at: Drivers, shop: Callable[[str], Shop]) -> None:
+        """`shop` prepares a job that fails once, by the name of a folder that is not there yet."""
+        self.sim = sim
+        self.shop = shop
+        self._drivers = at
+
+    def drive(self, shop: Shop, at: int | None = None, *, after: bool = False) -> int:
+        """Carry its case on in a process of its own."""
+        return self._drivers.drive(shop.folder, at, after=after)
+
+    def to_its_end(self, shop: Shop) -> Seen:
+        """Carry the case on until it has ended, and look."""
+        for _ in range(MOST):
+            if [summary.state for summary in shop.desk().journal.cases()] == ["done"]:
+                break
+            assert self.drive(shop) == 0
+        journal = shop.desk().journal
+        (summary,) = journal.cases()
+        assert journal.verify() == ()
+        found = seen(shop, tuple(journal.events(summary.case)))
+        shop.forget()
+        return found
+
+    def killed(self, at: int, where: str, *, after: bool) -> Seen:
+        """Kill a driver before, or right after, its n-th append or call; carry its case on."""
+        shop = self.shop(f"{where}-{at}-{after}")
+        if where == "call":
+            self.sim.aim(at, shop.folder / "pid", after=after)
+        assert self.drive(shop, at if where == "append" else None, after=after) == KILLED
+        return self.to_its_end(shop)
+
+    def undisturbed(self) -> tuple[Seen, list[str]]:
+        """Return what an undisturbed case comes to, and its calls."""
+        shop = self.shop("whole")
+        self.sim.calls.clear()
+        assert self.drive(shop) == 0
+        calls = [f"{call.method} {call.path}" for call in self.sim.calls]
+        return self.to_its_end(shop), calls
+
+
 def _prepared() -> None:
     """Import what drivers import, once."""
-    import databricks.sdk.config
-    import databricks.sdk.service.jobs  # noqa: F401
-    import httpx  # noqa: F401
-
     import agent.effects
     import agent.fixers.rename_column
-    import agent.platforms.databricks.jobs
     import agent.remedy
     import agent.workspace  # noqa: F401
     from agent import matrix
 
+    for name in sys.argv[1:]:
+        importlib.import_module(name)
     matrix.load()
 
 
