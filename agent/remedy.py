@@ -143,7 +143,10 @@ def _redeploying(case: Case, world: World) -> tuple[Effect, ...]:
 def _again(
     case: Case, tasks: Sequence[TaskSource], patched: Sequence[TaskKey]
 ) -> tuple[TaskKey, ...]:
-    """Return patched, failed and everything downstream, in order; empty = the whole job."""
+    """Return patched, failed and everything downstream, in order; empty = the whole job.
+
+    AIDP repairs all tasks of a run as well: a job of one notebook keeps its run and its history.
+    """
     if case.run is None or case.status is None or any(f.phase == "create" for f in case.failures):
         return ()
     wanted = {*patched, *(f.task for f in case.failures if f.task is not None)}
@@ -152,7 +155,8 @@ def _again(
         if wanted.intersection(task.depends_on):
             wanted.add(task.task)
     again = tuple(t.task for t in tasks if t.task in wanted)
-    return () if len(again) == len(tasks) else again
+    whole = len(again) == len(tasks) and case.loaded.playbook.platform != "aidp"
+    return () if whole else again
 
 
 def _rerun_effects(

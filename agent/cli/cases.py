@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from agent.cases import Desk, Result
     from agent.errors import RunmendError
     from agent.machine import Case
+    from agent.playbook import Loaded
     from agent.report import Context, Story
 
 State = Annotated[
@@ -32,6 +33,16 @@ Profile = Annotated[
     typer.Option("-p", "--profile", help="Databricks or OCI profile; wins over the playbook."),
 ]
 CaseId = Annotated[str, typer.Argument(metavar="CASE", help="A case's id, or the start of it.")]
+Engine = Annotated[
+    Literal["rest", "cli"] | None,
+    typer.Option(
+        "--engine", help="AIDP: how it is asked for changes, `cli` by the official aidp command."
+    ),
+]
+Cleanup = Annotated[
+    bool,
+    typer.Option("--cleanup", help="AIDP: at the end delete a job, with its files, made for this."),
+]
 Matrix = Annotated[
     Path | None,
     typer.Option("--matrix", help="Your own error matrix; adds to and overrides the shipped one."),
@@ -93,7 +104,7 @@ def heal(
     run: Annotated[
         str | None,
         typer.Option(
-            "--run", help="Begin at this failed run, by id or URL; deploys no fix unasked."
+            "--run", help="Begin at this failed run, by id, key or URL; deploys no fix unasked."
         ),
     ] = None,
     mode: Annotated[
@@ -106,6 +117,8 @@ def heal(
         Literal["patch", "in-place", "branch"] | None,
         typer.Option(help="How a proved fix is handed over."),
     ] = None,
+    engine: Engine = None,
+    cleanup: Cleanup = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done; run and change nothing.")
     ] = False,
@@ -121,21 +134,43 @@ def heal(
         "target": target,
         "deliver": deliver,
         "profile": profile,
+        "aidp.engine": engine,
+        "aidp.cleanup": cleanup or None,
     }
     given = {key: value for key, value in flags.items() if value is not None}
     with failing(output):
         path = target_file(playbook, state)
     if not dry_run:
-        words = {"--mode": mode, "-t": target, "-p": profile, "--deliver": deliver}
-        chosen = shlex.join(part for pair in words.items() if pair[1] for part in pair if part)
-        typed = Typed(playbook, chosen)
+        words = {
+            "--mode": mode,
+            "-t": target,
+            "-p": profile,
+            "--deliver": deliver,
+            "--engine": engine,
+        }
+        chosen = [part for pair in words.items() if pair[1] for part in pair if part]
+        typed = Typed(playbook, shlex.join([*chosen, *(["--cleanup"] if cleanup else [])]))
         return begin(path, given, typed, run=run, matrix=matrix, state=state, output=output)
     from agent.cli.plan import plan
 
     with failing(output):
         loaded = playbooks.load(path, given)
+        fits(loaded, given)
         playbooks.order(loaded)
         return plan(loaded, output)
+
+
+def fits(loaded: "Loaded", flags: "Mapping[str, JsonValue]") -> None:
+    """Raise `UsageError` for an option of another platform than the playbook's."""
+    from agent.errors import UsageError
+
+    platform = loaded.playbook.platform
+    for key in flags:
+        owner, _, name = key.partition(".")
+        if owner == "aidp" and platform != owner:
+            raise UsageError(
+                f"--{name} goes with platform aidp; {loaded.path} is a playbook for {platform}"
+            )
 
 
 def target_file(name: str, state: Path | None) -> Path:
@@ -197,6 +232,7 @@ def begin(
 
     with failing(output):
         loaded = playbooks.load(playbook, flags)
+        fits(loaded, flags)
         playbooks.order(loaded)
         here = desk(state, quiet=output == "json", matrix=matrix, make=True)
         typed = typed or Typed(str(playbook))
@@ -250,7 +286,7 @@ def _finish(
 
     events = here.journal.events(result.case.id)
     pause = result.pause
-    context = _context(here, state)._replace(
+    context = _context(here, state, result.case.id)._replace(
         verdict=pause.verdict if pause is not None else None,  # type: ignore[arg-type]  # the runner's words are verdicts
         exit_code=exit_code,
         reason=pause.message if pause is not None else "",
@@ -261,7 +297,7 @@ def _finish(
     return show_story(story, output)
 
 
-def _context(here: "Desk", state: Path | None) -> "Context":
+def _context(here: "Desk", state: Path | None, case: str) -> "Context":
     """Return what a report says of its surroundings."""
     from agent import report as reports
 
@@ -271,7 +307,17 @@ def _context(here: "Desk", state: Path | None) -> "Context":
         options=f"--state {shlex.quote(str(state))}" if state is not None else "",
         resume=own.resume,
         heal=own.heal,
+        payloads=_payloads(here.state, case),
     )
+
+
+def _payloads(state: Path, case: str) -> tuple[str, ...]:
+    """Return the files with what a case sent to AIDP."""
+    if not (state / ".aidp").is_dir():
+        return ()
+    from agent.platforms.aidp import payloads
+
+    return tuple(map(str, payloads.listed(state, case)))
 
 
 REHEARSAL = "rehearsal.json"
@@ -413,7 +459,7 @@ def show(case: CaseId, state: State = None, output: Output = "text") -> int:
         here = desk(state)
         case_id = here.journal.find(case)
         events = here.journal.events(case_id)
-        story = reports.write(events, here.folder(case_id), _context(here, state))
+        story = reports.write(events, here.folder(case_id), _context(here, state, case_id))
     show_story(story, output)
     return 0
 
@@ -501,7 +547,7 @@ def report(
     here = desk(state)
     case_id = here.journal.find(case)
     events = here.journal.events(case_id)
-    story = reports.write(events, here.folder(case_id), _context(here, state))
+    story = reports.write(events, here.folder(case_id), _context(here, state, case_id))
     sys.stdout.write(Path(story.report[form]).read_text())
 
     return 0

@@ -1,32 +1,42 @@
 """`rehearse`: the whole loop on a copy of the source, on a simulated workspace where one is needed.
 
-The stage holds everything: `source` (the copy), `state` (the journal), and for Databricks
-`workspace` (the simulator's data), `bin` (the stand-in for the `databricks` command) and a
-configuration file with its address. The same stage again goes on where the rehearsal stood.
+The stage holds everything: `source` (the copy), `state` (the journal), and for a platform that is
+elsewhere `workspace` (the simulator's data) and what points this process at it (`staged_*`). The
+same stage again goes on where the rehearsal stood.
 """
 
+import importlib
 import json
-import os
 import shlex
 import shutil
-import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 import typer
 
-from agent.cli.cases import REHEARSAL, Output, Rehearsed, begin, failing
+from agent.cli.cases import REHEARSAL, Cleanup, Output, Rehearsed, begin, failing, fits
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from agent.playbook import Loaded
 
-_PROFILE = "rehearsal"
-_REAL = ("DATABRICKS_", "ARM_")
+_STAGED = {"databricks": "agent.cli.staged_databricks", "aidp": "agent.cli.staged_aidp"}
+"""Modules that stage a workspace, by platform."""
+
+
+class _Stage(Protocol):
+    """A module that stages a platform's workspace."""
+
+    def check(self, loaded: "Loaded") -> None:
+        """Raise `UsageError` where the playbook names what only exists in the real workspace."""
+
+    def workspace(
+        self, loaded: "Loaded", folder: Path
+    ) -> "AbstractContextManager[dict[str, JsonValue]]":
+        """Serve a workspace, point this process at it; yield playbook keys that win."""
 
 
 def rehearse(
@@ -39,92 +49,59 @@ def rehearse(
         Path | None,
         typer.Option(help="Folder of the rehearsal; the same one again goes on with it."),
     ] = None,
+    cleanup: Cleanup = False,
     output: Output = "text",
 ) -> int:
     """Heal a copy of the source in a folder of its own: nothing of yours is touched.
 
-    A Databricks playbook runs on a simulated workspace, its tasks for real on this machine. What a
-    task does outside the source, such as sending something, it does in a rehearsal too.
+    A Databricks or AIDP playbook runs on a simulated workspace, its tasks for real on this machine.
+    What a task does outside the source, such as sending something, it does in a rehearsal too.
     """
     from agent import playbook as playbooks
 
     with failing(output):
         loaded = playbooks.load(playbook)
-        _playable(loaded)
+        staged = _staged(loaded)
+        flags: dict[str, JsonValue] = {"deliver": "patch"}
+        if cleanup:
+            flags["aidp.cleanup"] = True
+        fits(loaded, flags)
         folder = stage or Path(tempfile.mkdtemp(prefix="runmend-rehearsal-"))
         if not (folder / "source").exists():
             left_out = shutil.ignore_patterns(".git", ".runmend", ".venv", "__pycache__")
             shutil.copytree(loaded.source, folder / "source", symlinks=True, ignore=left_out)
     folder = folder.resolve()
-    _remember(folder, playbook, mode)
+    _remember(folder, playbook, mode, cleanup=cleanup)
     path = Path(loaded.path)
-    flags: dict[str, JsonValue] = {"deliver": "patch"}
     if mode is not None:
         flags["approve.mode"] = mode
     if path.resolve().is_relative_to(loaded.source):
         path = folder / "source" / path.resolve().relative_to(loaded.source)
     else:
         flags["source"] = str(folder / "source")
-    if loaded.playbook.platform != "databricks":
+    if staged is None:
         return begin(path, flags, state=folder / "state", output=output)
-    with failing(output), _workspace(loaded, folder) as known:
+    with failing(output), staged.workspace(loaded, folder) as known:
         return begin(path, {**flags, **known}, state=folder / "state", output=output)
 
 
-def _playable(loaded: "Loaded") -> None:
-    """Raise `UsageError` where the playbook names what only exists in the real workspace."""
-    from agent.errors import UsageError
-
-    job = loaded.playbook.job
-    if loaded.playbook.platform == "databricks" and job.file is None and job.bundle is None:
-        raise UsageError(
-            f"{loaded.path}: a rehearsal makes the job itself, so it needs its declaration; this "
-            "playbook only names what exists in the real workspace. Give job.bundle or job.file"
-        )
+def _staged(loaded: "Loaded") -> _Stage | None:
+    """Return the module that stages the playbook's workspace, None where it needs none."""
+    name = _STAGED.get(loaded.playbook.platform)
+    if name is None:
+        return None
+    found: _Stage = importlib.import_module(name)
+    found.check(loaded)
+    return found
 
 
-def _remember(folder: Path, playbook: Path, mode: str | None) -> None:
+def _remember(folder: Path, playbook: Path, mode: str | None, *, cleanup: bool) -> None:
     """Leave in the state folder what carries this rehearsal on: `heal` would be in earnest."""
     from agent import settings
 
     words = ["runmend", "rehearse", str(playbook), *(["--mode", mode] if mode else [])]
+    words += ["--cleanup"] if cleanup else []
     here = [*words, "--stage", str(folder)]
     commands = Rehearsed(resume=shlex.join(here), heal=shlex.join(words))._asdict()
     state = settings.open_state(folder / "state")
     (state / REHEARSAL).write_text(json.dumps(commands, indent=2) + "\n", encoding="utf-8")
-
-
-@contextmanager
-def _workspace(loaded: "Loaded", folder: Path) -> "Iterator[dict[str, JsonValue]]":
-    """Serve a simulated workspace and point this process at it; yield what the playbook needs."""
-    from agent import settings
-    from agent.simulators import bundle
-    from agent.simulators.databricks import Simulator
-
-    simulator = Simulator(folder / "workspace", cache=settings.cache_folder())
-    simulator.start()
-    try:
-        config = folder / "databrickscfg"
-        config.touch(mode=0o600)
-        profile = f"[{_PROFILE}]\nhost = {simulator.url}\ntoken = {simulator.token}\n"
-        config.write_text(profile, encoding="utf-8")
-        for name in [n for n in os.environ if n.startswith(_REAL)]:
-            del os.environ[name]
-        os.environ["DATABRICKS_CONFIG_FILE"] = str(config)
-        os.environ["RUNMEND_STANDIN_HOST"] = simulator.url
-        known: dict[str, JsonValue] = {
-            "databricks.profile": _PROFILE,
-            "databricks.command": [str(bundle.install(folder / "bin"))],
-            "databricks.warehouse": "rehearsal",
-            "databricks.cluster": None,
-            "requires": [],
-            "poll.first": "1s",
-            "poll.max": "2s",
-            "poll.history": False,
-        }
-        sys.stderr.write(f"a simulated workspace on {simulator.url}, in {folder}\n")
-        if loaded.playbook.requires:
-            sys.stderr.write("what the playbook requires is not looked for in a rehearsal\n")
-        yield known
-    finally:
-        simulator.stop()

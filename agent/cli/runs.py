@@ -1,6 +1,7 @@
 """What `diagnose --run` does: read a run, diagnose every task that failed, change nothing."""
 
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
+
     from agent.matrix import Matrix
     from agent.playbook import Loaded
     from agent.records import Diagnosis, Failure, RunStatus
@@ -27,14 +30,14 @@ def diagnose(
     from agent import platforms, settings, workspace
     from agent.errors import UsageError
 
-    if platform not in (None, "databricks"):
+    if platform not in (None, "databricks", "aidp"):
         raise UsageError(
-            f"--run reads runs of Databricks, not of {platform!r}; what a task elsewhere left "
-            "behind is read with --log FILE"
+            f"--run reads runs of Databricks and AIDP, not of {platform!r}; what a task elsewhere "
+            "left behind is read with --log FILE"
         )
     with tempfile.TemporaryDirectory(prefix="runmend-run-") as name:
         folder = Path(name)
-        loaded = _loaded(folder, platform, profile, playbook)
+        loaded = _loaded(folder, run, platform, profile, playbook)
         context = platforms.Context(
             loaded, folder, settings.cache_folder(), any_job=playbook is None
         )
@@ -54,18 +57,52 @@ def diagnose(
 
 
 def _loaded(
-    folder: Path, platform: str | None, profile: str | None, playbook: Path | None
+    folder: Path, run: str, platform: str | None, profile: str | None, playbook: Path | None
 ) -> "Loaded":
     from agent import playbook as playbooks
+    from agent.errors import UsageError
 
-    flags = {"profile": profile} if profile is not None else {}
+    flags: dict[str, JsonValue] = {"profile": profile} if profile is not None else {}
     if playbook is not None:
-        return playbooks.load(playbook, flags)
+        loaded = playbooks.load(playbook, flags)
+        if platform not in (None, loaded.playbook.platform):
+            raise UsageError(
+                f"{playbook} is a playbook for {loaded.playbook.platform}, not for {platform}"
+            )
+        return loaded
     (folder / "empty").mkdir()
     made = folder / "run.yaml"
-    book = {"platform": platform or "databricks", "source": "empty", "job": {"id": "any"}}
+    book: dict[str, JsonValue] = {"platform": platform or _platform(run)}
+    book |= {"source": "empty", "job": {"id": "any"}}
+    if book["platform"] == "aidp":
+        book["aidp"] = _addressed(run)
     made.write_text(json.dumps(book), encoding="utf-8")
     return playbooks.load(made, flags)
+
+
+_UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+
+
+def _platform(run: str) -> str:
+    """Return where a run is by how it is named: keys of AIDP are UUIDs, ids of Databricks numbers.
+
+    An address of either may hold both, so there the host says it.
+    """
+    if re.search(r"oraclecloud\.com|/(?:aiDataPlatforms|dataLakes)/", run):
+        return "aidp"
+    return "aidp" if re.fullmatch(_UUID, run.strip()) else "databricks"
+
+
+def _addressed(run: str) -> "dict[str, JsonValue]":
+    """Return what the address of a run says of where it is, as keys of a playbook."""
+    patterns = {
+        "endpoint": r"^(https?://[^/]+)/(?:20260430/aiDataPlatforms|20240831/dataLakes)/",
+        "api": r"/(20260430/aiDataPlatforms|20240831/dataLakes)/",
+        "instance": r"\b(ocid1\.(?:aidataplatform|datalake)\.[A-Za-z0-9._-]+)",
+        "workspace": rf"\bworkspaces?[/=:]({_UUID})",
+    }
+    found = {key: re.search(pattern, run.strip()) for key, pattern in patterns.items()}
+    return {key: match[1] for key, match in found.items() if match is not None}
 
 
 def _document(status: "RunStatus", pairs: Sequence["Pair"], calls: int) -> dict[str, object]:

@@ -160,6 +160,9 @@ def _job(folder: Path, name: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+_REMOTE = ("databricks", "aidp")
+
+
 class Finding(NamedTuple):
     """One thing doctor looked at."""
 
@@ -227,11 +230,36 @@ def _machine(state: Path | None) -> Iterator[Finding]:
 
 
 def _profile(profile: str) -> Iterator[Finding]:
-    """Look at the workspace of a profile, as somebody without a playbook may."""
+    """Look at the workspace of a profile, as somebody without a playbook may.
+
+    It is a profile of whichever configuration has one of that name, Databricks' where both have.
+    """
+    platform = "aidp" if _is_oci(profile) else "databricks"
     with tempfile.TemporaryDirectory(prefix="runmend-doctor-") as name:
         path = Path(name, "doctor.yaml")
-        path.write_text('{platform: databricks, job: {id: "any"}}\n', encoding="utf-8")
+        path.write_text(f'{{platform: {platform}, job: {{id: "any"}}}}\n', encoding="utf-8")
         yield from _workspace(playbook_of(path, profile))
+
+
+def _is_oci(profile: str) -> bool:
+    """Say whether only the OCI configuration has a profile of that name."""
+    import os
+
+    env = os.environ
+    ours = env.get("OCI_CLI_CONFIG_FILE") or "~/.oci/config"
+    theirs = env.get("DATABRICKS_CONFIG_FILE") or "~/.databrickscfg"
+    return _has(ours, profile) and not _has(theirs, profile)
+
+
+def _has(file: str, profile: str) -> bool:
+    import configparser
+
+    found = configparser.RawConfigParser(strict=False)
+    try:
+        found.read(Path(file).expanduser(), encoding="utf-8")
+    except (configparser.Error, OSError, UnicodeDecodeError):
+        return False
+    return profile in found.sections() or (profile == "DEFAULT" and bool(found.defaults()))
 
 
 def playbook_of(path: Path, profile: str | None) -> "Loaded":
@@ -243,12 +271,15 @@ def playbook_of(path: Path, profile: str | None) -> "Loaded":
 
 
 def _workspace(loaded: "Loaded") -> Iterator[Finding]:
+    import importlib
+
     from agent import platforms, settings
-    from agent.platforms.databricks import doctor, session
 
     any_job = loaded.playbook.job.id == "any"
     cache = settings.cache_folder()
     context = platforms.Context(loaded, loaded.folder, cache, any_job=any_job)
+    package = f"{platforms.__name__}.{loaded.playbook.platform}"
+    doctor, session = (importlib.import_module(f"{package}.{n}") for n in ("doctor", "session"))
     for level, text in doctor.findings(session.connect(context)):
         yield Finding(level, text)
 
@@ -264,7 +295,7 @@ def _playbook(path: Path, profile: str | None) -> Iterator[Finding]:
     if not source.is_dir():
         yield Finding("problem", f"source folder {source} is not there")
         return
-    if loaded.playbook.platform == "databricks":
+    if loaded.playbook.platform in _REMOTE:
         yield from _workspace(loaded)
     with tempfile.TemporaryDirectory(prefix="runmend-doctor-") as folder:
         context = platforms.Context(loaded, Path(folder), settings.cache_folder())
@@ -276,7 +307,7 @@ def _playbook(path: Path, profile: str | None) -> Iterator[Finding]:
     elif not tasks:
         yield Finding("note", "the job's code is not in the source: no fix can be made, only runs")
     unread = [task for task in tasks if task.text is None and task.path is None]
-    if unread and loaded.playbook.platform == "databricks":
+    if unread and loaded.playbook.platform in _REMOTE:
         yield Finding(
             "note",
             f"the code of {len(unread)} of {len(tasks)} tasks is not in the source "
@@ -295,7 +326,7 @@ def _watched(task: "TaskSource") -> Iterator[Finding]:
     if task.text is None:
         yield Finding("problem", f"task {task.task}: {task.path or 'its file'} cannot be read")
         return
-    if task.type not in ("spark_python_task", "notebook_task"):
+    if task.type not in ("spark_python_task", "notebook_task", "PYTHON_TASK", "NOTEBOOK_TASK"):
         return
     if "notebook.exit" not in task.text and "json.dumps" not in task.text:
         yield Finding(

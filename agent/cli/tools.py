@@ -46,11 +46,15 @@ def diagnose(
     ] = None,
     run: Annotated[
         str | None,
-        typer.Option("--run", help="A failed run, by id or its page's URL; nothing is changed."),
+        typer.Option(
+            "--run", help="A failed run, by its id, key or page's URL; nothing is changed."
+        ),
     ] = None,
     platform: Annotated[
         str | None,
-        typer.Option("--platform", help="Where it ran, if you know; with --run: databricks."),
+        typer.Option(
+            "--platform", help="Where it ran, if you know; with --run: databricks or aidp."
+        ),
     ] = None,
     profile: Profile = None,
     playbook: Annotated[
@@ -252,3 +256,27 @@ def databricks(
     from agent.simulators.databricks.serving import serve
 
     return serve(state, port, realistic=realistic)
+
+
+@simulate_app.command()
+def aidp(
+    port: Annotated[int, typer.Option(help="Port on loopback; 0 = any free one.")] = 0,
+    state: Annotated[
+        Path | None,
+        typer.Option("--state", help="Folder for its own data; unsaid: gone when it ends."),
+    ] = None,
+    tls: Annotated[
+        bool, typer.Option("--tls", help="HTTPS; the certificate it made is in the first line.")
+    ] = False,
+    realistic: Annotated[
+        bool, typer.Option("--realistic", help="Clusters take minutes to start, as for real.")
+    ] = False,
+) -> int:
+    """Serve an Oracle AI Data Platform workspace on loopback until interrupted.
+
+    The first line is a JSON object: url, config_file (an OCI configuration with a key it made),
+    instance_id, workspace, cluster_key, cluster_name.
+    """
+    from agent.simulators.aidp.serving import serve
+
+    return serve(state, port, realistic=realistic, tls=tls)

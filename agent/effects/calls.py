@@ -113,6 +113,7 @@ EXACT = {
     "dbutils.fs.put": _WRITE,
     "dbutils.fs.mkdirs": Call("file_write", False, "makes a folder"),
     "dbutils.notebook.run": _RUN,
+    "oidlUtils.notebook.run": _RUN,
     "dbutils.fs.mount": _CONFIG,
     "dbutils.fs.unmount": _CONFIG,
     "spark.conf.set": _CONFIG,

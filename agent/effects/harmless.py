@@ -110,12 +110,13 @@ MODULES = words("""
     io.StringIO io.TextIOWrapper ipaddress itertools jinja2 json jsonschema lightgbm locale
     logging loguru lxml math matplotlib mlflow.log_metric mlflow.log_param mlflow.set_experiment
     mlflow.start_run more_itertools multiprocessing.cpu_count nbformat networkx numbers numpy
-    openpyxl operator orjson os.cpu_count os.curdir os.environ.get os.fspath os.getcwd os.getenv
-    os.getpid os.linesep os.listdir os.makedirs os.mkdir os.path os.scandir os.sep os.stat
-    os.walk packaging pandas pandera pathlib pendulum platform plotly polars pprint prophet
-    psutil pyarrow pycountry pydantic pyspark pytz queue random rapidfuzz re requests.Session
-    requests.adapters requests.exceptions rich scipy seaborn secrets shapely shlex
-    shutil.disk_usage shutil.get_terminal_size shutil.which signal simplejson sklearn slugify
+    oidlUtils.notebook.exit oidlUtils.parameters.getParameter openpyxl operator orjson
+    os.cpu_count os.curdir os.environ.get os.fspath os.getcwd os.getenv os.getpid os.linesep
+    os.listdir os.makedirs os.mkdir os.path os.scandir os.sep os.stat os.walk packaging pandas
+    pandera pathlib pendulum platform plotly polars pprint prophet psutil pyarrow pycountry
+    pydantic pyspark pytz queue random rapidfuzz re requests.Session requests.adapters
+    requests.exceptions rich scipy seaborn secrets shapely shlex shutil.disk_usage
+    shutil.get_terminal_size shutil.which signal simplejson sklearn slugify
     spark.catalog.listTables spark.catalog.tableExists spark.conf.get spark.createDataFrame
     spark.range spark.read spark.readStream spark.sparkContext.appName
     spark.sparkContext.parallelize spark.sql spark.stop spark.table spark.udf spark.version

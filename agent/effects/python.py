@@ -242,7 +242,8 @@ def _harmless(dotted: str, method: str, known: _Text) -> bool:
     if any(".".join(parts[:end]) in harmless.MODULES for end in range(1, len(parts) + 1)):
         return True
     # A method's name says nothing where its owner comes from a module that is not known.
-    foreign = parts[0] in known.names.modules or parts[0] in _EVERYWHERE or parts[0] == "dbutils"
+    runtime = parts[0] in ("dbutils", "oidlUtils")
+    foreign = parts[0] in known.names.modules or parts[0] in _EVERYWHERE or runtime
     return not foreign and name in harmless.METHODS
 
 

@@ -8,18 +8,18 @@ rule asks.
 import difflib
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from agent.effects import sql, text
+from agent.effects import aidpjobs, sql, text
 from agent.effects.found import Found, Reading, added
 from agent.effects.harmless import words
 
 Path = tuple[str, ...]
 Value = str | int | float | bool | None
 
-_NAMES = ("task_key", "job_cluster_key", "environment_key", "key", "name", "alias", "id")
+_NAMES = ("task_key", "taskKey", "job_cluster_key", "environment_key", "key", "name", "alias", "id")
 _ALIKE = 0.7
 """Two keys at least this similar, with the same value, are one key spelled right at last."""
 
@@ -29,7 +29,8 @@ class _Rule(NamedTuple):
     """Matches one part of the path, any unless `last`."""
     kind: str
     when: str = "changed"
-    """`changed`, `raised`, `removed`, `added`, `on` (true or new), `off` (false or gone)."""
+    """`changed`, `raised`, `removed`, `added`, `on` (true or new), `off` (false or gone), `moved`
+    (a cluster's name becomes another one's)."""
     says: str = "changes"
 
 
@@ -86,7 +87,15 @@ _RULES = (
     ),
 )
 
-_FILES = words("python_file notebook_path path file project_directory project_dir")
+_OF_AIDP = (
+    _Rule(r"cluster_name|cluster_key", "setting_change", "moved"),
+    _Rule(r"expressions|condition", "check_weakened"),
+    _Rule(r"type", "setting_change"),
+    _Rule(r"main_class|dependent_libraries|command_line_arguments", "shell_run"),
+)
+"""For fields that only jobs of AIDP have; its others mean what they do on Databricks."""
+
+_FILES = words("python_file notebook_path file_path path file project_directory project_dir")
 _HARMLESS = words("""
     task_key description display_name title tags comment environment_key job_cluster_key depends_on
     parameters base_parameters named_parameters job_parameters default spec client name columns
@@ -96,6 +105,19 @@ _OLD_NEWS = ("setting_change", "limit_raised", "check_weakened")
 _SQL = re.compile(r"sql|query|statement|filter|condition", re.IGNORECASE)
 
 
+class _How(NamedTuple):
+    """How the changes of one file are judged."""
+
+    folder: str
+    rules: tuple[_Rule, ...] = _RULES
+    word: Callable[[str], str] = str
+    """Returns a key in the words of the rules."""
+
+    def words(self, path: Path) -> list[str]:
+        """Return the parts of a path as rules know them."""
+        return [self.word(part.strip("[]").lstrip("=")) for part in path]
+
+
 def changes(before: str, after: str, folder: str = "") -> Iterator[Found]:
     """Yield what the change of one settings file does; `folder` is where it lies in the tree."""
     was, will = _load(before), _load(after)
@@ -103,10 +125,13 @@ def changes(before: str, after: str, folder: str = "") -> Iterator[Found]:
         yield Found("unparsed", "", "cannot be read, or could not before")
     if isinstance(will, _Unread):
         return
-    old = {} if isinstance(was, _Unread) else _documents(was)
-    new = _documents(will)
+    was, how = [] if isinstance(was, _Unread) else was, _How(folder)
+    if any(aidpjobs.is_job(document) for document in (*was, *will)):
+        was, will = [aidpjobs.meant(d) for d in was], [aidpjobs.meant(d) for d in will]
+        how = _How(folder, _OF_AIDP + _RULES, aidpjobs.plain_word)
+    old, new = _documents(was), _documents(will)
     yield from _tasks(old, new)
-    yield from _pairs(old, new, folder)
+    yield from _pairs(old, new, how)
 
 
 class _Unread:
@@ -171,14 +196,14 @@ def _task_paths(pairs: Iterable[Path]) -> set[Path]:
     }
 
 
-def _pairs(old: Mapping[Path, Value], new: Mapping[Path, Value], folder: str) -> Iterator[Found]:
+def _pairs(old: Mapping[Path, Value], new: Mapping[Path, Value], how: _How) -> Iterator[Found]:
     removed = {p: v for p, v in old.items() if p not in new}
     appeared = {p: v for p, v in new.items() if p not in old}
     renamed = _renamed(removed, appeared)
     for path, value in new.items():
         if path in old and old[path] == value:
             continue
-        found = _judge(path, old.get(path), value, folder, fresh=path not in old)
+        found = _judge(path, old.get(path), value, how, fresh=path not in old)
         # A key that is spelled right at last does what it always said.
         if found and not (path in renamed.values() and found.kind in _OLD_NEWS):
             yield found
@@ -187,7 +212,7 @@ def _pairs(old: Mapping[Path, Value], new: Mapping[Path, Value], folder: str) ->
         filled = value is None and any(other[: len(path)] == path for other in new)
         lost = any(path[: len(task)] == task for task in lost_tasks)
         if path not in renamed and not filled and not lost:
-            yield from _removed(path, value)
+            yield from _removed(path, value, how)
 
 
 def _renamed(removed: Mapping[Path, Value], appeared: Mapping[Path, Value]) -> dict[Path, Path]:
@@ -210,13 +235,12 @@ def _respelled(path: Path, other: Path, value: Value, same: Value) -> bool:
     return len(pairs) == 1 and difflib.SequenceMatcher(None, *pairs[0]).ratio() >= _ALIKE
 
 
-def _judge(path: Path, old: Value, new: Value, folder: str, *, fresh: bool) -> Found | None:
-    words = [part for part in path if not part.startswith("[")] or [""]
+def _judge(path: Path, old: Value, new: Value, how: _How, *, fresh: bool) -> Found | None:
+    words = [how.word(part) for part in path if not part.startswith("[")] or [""]
     where = ".".join(path).replace(".[", "[")
     what = f"{where}={new}"
-    for rule in _RULES:
-        named = [re.fullmatch(rule.pattern, p.strip("[]").lstrip("="), re.IGNORECASE) for p in path]
-        if any(named):
+    for rule in how.rules:
+        if any(re.fullmatch(rule.pattern, word, re.IGNORECASE) for word in how.words(path)):
             if rule.kind == "dependency_add":
                 return text.dependency(str(new)) if new is not None else None
             if _applies(rule.when, old, new, fresh=fresh):
@@ -227,7 +251,7 @@ def _judge(path: Path, old: Value, new: Value, folder: str, *, fresh: bool) -> F
         was = sql.read(str(old)) if isinstance(old, str) else Reading()
         return next(iter(added(was, sql.read(new))), None)
     if words[-1] in _FILES:
-        inside = isinstance(new, str) and _is_inside(new, folder)
+        inside = isinstance(new, str) and _is_inside(new, how.folder)
         return None if inside else Found("setting_change", what, f"points {where} outside: {new}")
     if any(word in _HARMLESS for word in words):
         return None
@@ -244,8 +268,8 @@ def _applies(when: str, old: Value, new: Value, *, fresh: bool) -> bool:
             return str(new).lower() in ("false", "none", "0", "")
         case "removed":
             return not fresh and old != new
-        case "added":
-            return True
+        case "moved":
+            return not aidpjobs.is_same_cluster(old, new)
         case _:
             return True
 
@@ -258,16 +282,18 @@ def _raised(old: Value, new: Value, *, fresh: bool) -> bool:
     return not (fresh and isinstance(new, (int, float)) and new == 0)
 
 
-def _removed(path: Path, value: Value) -> Iterator[Found]:
+def _removed(path: Path, value: Value, how: _How) -> Iterator[Found]:
     where = ".".join(path).replace(".[", "[")
-    for rule in _RULES:
-        if any(re.fullmatch(rule.pattern, p.strip("[]").lstrip("="), re.IGNORECASE) for p in path):
+    words = how.words(path)
+    for rule in how.rules:
+        if any(re.fullmatch(rule.pattern, word, re.IGNORECASE) for word in words):
             if rule.when in ("changed", "removed", "off"):
                 yield Found(rule.kind, f"-{where}", f"removes {where} ({_said(value)})")
             elif rule.kind in ("limit_raised",) and "timeout" in where:
                 yield Found(rule.kind, f"-{where}", f"removes the limit {where} ({_said(value)})")
             return
-    if not any(part in _HARMLESS or part in _FILES for part in path):
+    own = [word for part, word in zip(path, words, strict=True) if not part.startswith("[")]
+    if not any(word in _HARMLESS or word in _FILES for word in own):
         yield Found("setting_change", f"-{where}", f"removes {where} ({_said(value)})")
 
 

@@ -129,6 +129,7 @@ class _Session:
                 "__run_sql__ = __runmend__['run_sql']",
                 f"__runmend__ = __runmend__['Reporter']({str(self.explained)!r})",
                 "getArgument = dbutils.widgets.get",
+                str(task.details.get("prelude", "")),
             )
         )
 

@@ -51,7 +51,7 @@ KILLED = re.compile(r"Negsignal|(?:return|exit(?:ed with)?) code:? ?(?:-\d|1[34]
 """A quiet line that tells how a process ended."""
 CODE = re.compile(
     r'^\s*(?:at [\w.$/<>@-]+\(|File "|File <|File /|File ~|\.\.\. \d+ (?:more|common)|'
-    r"-+> ?\d+ |\d+ +(?:<source line>|\S)|raise [\w.]+[(]?|~*\^+~*$)|"
+    r"-+> ?\d+ |(?![45]\d\d [A-Z]\w+: )\d+ +(?:<source line>|\S)|raise [\w.]+[(]?|~*\^+~*$)|"
     r"^\s{4,}(?:raise|return|self\.|def |assert |if |for |with |import |from )"
 )
 RETRIED = re.compile(

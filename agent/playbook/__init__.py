@@ -6,6 +6,7 @@
 from agent.playbook.reading import Load, load, order, schema
 from agent.playbook.records import (
     REQUIRED,
+    Aidp,
     Approve,
     Databricks,
     Expectation,
@@ -25,6 +26,7 @@ from agent.playbook.records import (
 
 __all__ = [
     "REQUIRED",
+    "Aidp",
     "Approve",
     "Databricks",
     "Expectation",

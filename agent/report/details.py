@@ -122,6 +122,14 @@ def delivery(story: Story) -> str:
     return section("Where the fix is", f"<p>{code(story.delivered.where)}</p>", said)
 
 
+def sent(story: Story) -> str:
+    """Return the files with what was sent to the platform."""
+    if not story.payloads:
+        return ""
+    files = "".join(f"<li>{code(path)}</li>" for path in story.payloads)
+    return section("What was sent", "<p>Bodies, masked, in their order:</p>", f"<ul>{files}</ul>")
+
+
 def audit(story: Story) -> str:
     """Return what makes the case traceable."""
     usage = story.usage

@@ -258,7 +258,7 @@ def _patch(event: Proposed) -> PatchReport:
         rationale=patch.rationale,
         confidence=patch.confidence,
         effects=tuple(
-            EffectReport(kind=e.kind, risk=_RISK[e.risk], detail=e.detail, path=e.path, line=e.line)
+            EffectReport(**e.model_dump(exclude={"risk"}), risk=_RISK[e.risk])
             for e in patch.effects
         ),
         risk=_RISK[patch.risk],

@@ -107,6 +107,7 @@ def _change(patch: PatchReport) -> str:
     ]
     if patch.effects:
         parts.append(_list(f"{e.risk}: {code(e.detail)}" for e in patch.effects))
+    parts += [f"{code(e.detail)}:\n\n{fence(e.shown, 'json')}" for e in patch.effects if e.shown]
     if patch.diff:
         parts.append(fence(patch.diff, "diff"))
     return "\n\n".join(parts)
@@ -131,6 +132,9 @@ def _details(story: Story) -> list[str]:
         where = f"Where the fix is: {code(story.delivered.where)}"
         note = f" ({code(story.delivered.note)})" if story.delivered.note else ""
         parts += ["## Delivery", where + note]
+    if story.payloads:
+        files = _list(code(path) for path in story.payloads)
+        parts += ["## What was sent", "Bodies, masked, in their order:", files]
     return [*parts, "## Audit", _audit(story)]
 
 

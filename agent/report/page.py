@@ -12,7 +12,7 @@ from html import escape
 from pathlib import Path
 
 from agent.report import words
-from agent.report.details import attempts, audit, delivery, failures, tasks
+from agent.report.details import attempts, audit, delivery, failures, sent, tasks
 from agent.report.marks import block, code, diff, evidence, section, tag
 from agent.report.picture import picture
 from agent.report.story import Cause, PatchReport, Story
@@ -46,6 +46,7 @@ def html(story: Story) -> str:
         attempts(story),
         _entry(story),
         delivery(story),
+        sent(story),
         audit(story),
     )
     return (
@@ -126,7 +127,9 @@ def _changes(story: Story) -> str:
 def change(patch: PatchReport) -> str:
     """Return a patch for somebody who must judge it: why, by whom, effects, diff."""
     effects = "".join(
-        f"<li>{_risk(e.risk)} {escape(words.line(e.detail))}</li>" for e in patch.effects
+        f"<li>{_risk(e.risk)} {escape(words.line(e.detail))}"
+        f"{block(e.shown) if e.shown else ''}</li>"
+        for e in patch.effects
     )
     shown = diff(patch.diff)
     if patch.diff.count("\n") > 60:

@@ -38,6 +38,8 @@ class EffectReport(Record):
     detail: str
     path: str | None = None
     line: int | None = None
+    shown: str = ""
+    """What is shown in full beside it, masked: a request's body."""
 
 
 class DecisionReport(Record):
@@ -270,6 +272,8 @@ class Story(Record):
     notes: tuple[str, ...] = ()
     """What a person must know beside it, such as that written data stays."""
     usage: Spent
+    payloads: tuple[str, ...] = ()
+    """Paths of the bodies that were sent to the platform, masked, in their order."""
     report: dict[str, str] = {}
     """Paths of the report by format: html, markdown, json, junit; empty where none was written."""
     next: str | None

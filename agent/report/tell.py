@@ -35,6 +35,8 @@ class Context(NamedTuple):
     """The command that carries on, where that is not `resume`: a rehearsal's."""
     heal: str = ""
     """The command that begins anew, where that is not `heal`: a rehearsal's."""
+    payloads: tuple[str, ...] = ()
+    """Paths of the bodies that were sent to the platform."""
 
 
 _NOTHING = Context()
@@ -70,6 +72,7 @@ def tell(events: Sequence[AnyEvent], context: Context = _NOTHING) -> Story:
             *ending.notes(verdict, ended_badly=case.ended and not done, runs=len(runs)),
         ),
         usage=Spent.of(case.usage, case.api_calls, (events[-1].at - events[0].at).total_seconds()),
+        payloads=context.payloads,
         chain_head=context.chain_head,
         **_end(case, history, told, verdict, context),
     )

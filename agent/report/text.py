@@ -59,7 +59,9 @@ def _facts(story: Story) -> list[str]:
 def _waiting(story: Story) -> list[str]:
     patch = story.patches[-1]
     rows = [_row("patch", _patch(patch)), _row("", words.line(patch.rationale))]
-    rows += [_row("effect", f"{e.risk}: {words.line(e.detail)}") for e in patch.effects]
+    for effect in patch.effects:
+        rows.append(_row("effect", f"{effect.risk}: {words.line(effect.detail)}"))
+        rows += [_row("", line) for line in words.block(effect.shown).splitlines()]
     diff = words.block(patch.diff).splitlines()
     rows += [f"   {row}" for row in diff[:_DIFF]]
     if len(diff) > _DIFF:
@@ -152,6 +154,9 @@ def _rest(story: Story, near: str) -> list[str]:
     if story.report:
         shown = story.report.get("html") or next(iter(story.report.values()))
         rows.append(_row("report", _short(shown, near)))
+    if story.payloads:
+        sent = f"{len(story.payloads)} in {_short(str(Path(story.payloads[0]).parent), near)}"
+        rows.append(_row("payloads", sent))
     rows += [_row("note", note) for note in story.notes]
     if story.state != "done":
         commands = [_short(step.command, near) for step in story.steps]

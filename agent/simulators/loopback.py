@@ -119,9 +119,10 @@ class _Server(ThreadingHTTPServer):
         sys.stderr.write(text)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Keep and show a bug of ours; a client that hung up is none."""
+        """Keep and show a bug of ours; a client that hung up is none, nor one that does not trust
+        the certificate."""
         del request, client_address
-        if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
+        if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError | ssl.SSLError):
             self.note_bug()
 
 

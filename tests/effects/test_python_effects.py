@@ -168,6 +168,10 @@ ASKS = {
         SCRIPT.replace("total =", "dbutils.notebook.exit(x)\ntotal ="),
         "check_weakened",
     ),
+    "21 an early good end of a notebook on AIDP": (
+        SCRIPT.replace("total =", "oidlUtils.notebook.exit(x)\ntotal ="),
+        "check_weakened",
+    ),
     "25 exec": (SCRIPT + 'exec("x")\n', "exec_dynamic"),
     "25 a name put together at run time": (
         SCRIPT + "import os\ngetattr(os, name)('x')\n",

@@ -117,6 +117,11 @@ frame = spark.sql("select * from sales").filter("amount > 0").toPandas()
 dbutils.jobs.taskValues.set("rows", len(frame))
 dbutils.notebook.exit(json.dumps({"status": "SUCCESS", "total": len(frame), "day": day}))
 """,
+    "a notebook on AIDP that says how it went": """
+import json
+day = oidlUtils.parameters.getParameter("day", "2026-07-01")
+oidlUtils.notebook.exit(json.dumps({"status": "SUCCESS", "day": day}))
+""",
     "a frame that replaces a table": 'frame.to_sql("t", con, if_exists="replace")\n',
     "a first failure that is gone later": """
 import sys

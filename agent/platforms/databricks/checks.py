@@ -19,9 +19,10 @@ from agent.engine.checks import Odd, Seen
 from agent.platforms.databricks import layout
 from agent.platforms.databricks.api import ApiRefused, Forbidden, NotFound
 from agent.platforms.databricks.session import Session
-from agent.platforms.databricks.sql import SqlFailed, Statements, quoted
+from agent.platforms.databricks.sql import SqlFailed, Statements
 from agent.playbook import Expectation
 from agent.records import Check
+from agent.remote.asking import quoted
 
 _READ_BYTES = 64 * 1024 * 1024
 _UNKNOWN = (

@@ -16,12 +16,11 @@ from pydantic import JsonValue
 
 from agent import redaction
 from agent.platforms.databricks.api import Api, ApiRefused, Forbidden
+from agent.remote import texts
 
-_ANSI = re.compile(r"\x1b\[[0-9;:?]*[A-Za-z]")
 # `<command-123>` and `<module>` are places in a traceback, no tags: only what the service wraps
 # its messages in is taken away.
 _TAGS = re.compile(r"</?(?:span|div|pre|br|code|strong|em|font|a)(?:\s[^<>]*|/)?>", re.IGNORECASE)
-_LARGEST = 512 * 1024
 _SCRIPTS = ("spark_python_task", "python_wheel_task", "spark_jar_task")
 
 
@@ -44,27 +43,22 @@ class Value(NamedTuple):
 
 def plain(text: str) -> str:
     """Return text without colours, tags and entities."""
-    return html.unescape(_TAGS.sub("", _ANSI.sub("", text)))
+    return html.unescape(_TAGS.sub("", texts.plain(text)))
 
 
 def clean(text: str) -> str:
     """Return text plain, its secrets masked, safe to print."""
-    return redaction.printable(redaction.mask(plain(text)))
+    return texts.clean(plain(text))
 
 
 def sentence(text: str) -> str:
     """Return text clean and on one line."""
-    return " ".join(clean(text[:_LARGEST]).split())
+    return texts.sentence(plain(text[: texts.LARGEST]))
 
 
 def lines(text: str) -> tuple[list[str], str | None]:
     """Return lines, clean, masked together; and what was cut from the start, in words."""
-    cut = None
-    if len(text) > _LARGEST:
-        cut = f"the first {len(text) - _LARGEST:,} characters are left out"
-        text = text[-_LARGEST:]
-    masked = redaction.mask(plain(text))
-    return [redaction.printable(line) for line in masked.splitlines()], cut
+    return texts.lines(text, plain)
 
 
 def fetch(api: Api, task_run: int | str) -> Output:

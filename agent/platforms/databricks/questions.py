@@ -13,8 +13,9 @@ from typing import NamedTuple
 from agent.code import spelling
 from agent.errors import Unavailable
 from agent.platforms.databricks.session import Session
-from agent.platforms.databricks.sql import Rows, SqlFailed, Statements, quoted
+from agent.platforms.databricks.sql import Rows, SqlFailed, Statements
 from agent.records import Dataset, Failure, Line
+from agent.remote.asking import quoted
 
 STATEMENTS = 8
 _TABLES = 3

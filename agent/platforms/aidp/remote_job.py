@@ -1,0 +1,160 @@
+"""What both targets have in common: bringing files, and the values that come of a deploy."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from agent.errors import RunmendError
+from agent.platforms.aidp import definitions, drift, sources
+from agent.platforms.aidp.files import Files
+from agent.platforms.aidp.jobfile import Problem
+from agent.platforms.aidp.layout import Layout
+from agent.platforms.aidp.session import Session
+from agent.records import Deployment, Facts, Failure, Line, Location, Tree
+
+_MADE = ("made", "job")
+_NEW = ("made", "files")
+
+
+class Brings(Protocol):
+    """What is to be brought where."""
+
+    @property
+    def there(self) -> Layout: ...
+    @property
+    def files(self) -> dict[str, str]: ...
+
+
+def bring(
+    session: Session, files: Files, tree: Tree, wanted: Brings, previous: Deployment | None
+) -> tuple[str, ...]:
+    """Bring what differs, delete what we brought last and the tree no longer has.
+
+    Returns the files of the tree that were brought. Raises `ApiRefused` and `Unlike`.
+    """
+    compared = drift.of_files(files, wanted.there, wanted.files, previous.files if previous else {})
+    _remember_new(session, wanted, compared)
+    if compared.changed:
+        files.bring(Path(tree.root), wanted.there, compared.changed)
+        files.know(wanted.there, wanted.files)
+    files.remove(compared.gone)
+    return compared.changed
+
+
+def _remember_new(session: Session, wanted: Brings, compared: drift.Compared) -> None:
+    """Keep, before they are brought, which files this case brings that were not there."""
+    known: dict[str, str] = session.kept(*_NEW) or {}
+    paths = [wanted.there.remote(path) for path in compared.changed]
+    new = {p: wanted.files[p] for p in paths if p in known or p not in compared.now}
+    if new:
+        session.keep(*_NEW, known | new)
+
+
+def new_files(session: Session) -> dict[str, str]:
+    """Return the files that this case brought where none were: digest by workspace path."""
+    return session.kept(*_NEW) or {}
+
+
+def made(session: Session, key: str, name: str) -> None:
+    """Remember that this case made a job."""
+    session.keep(*_MADE, {"key": key, "name": name})
+
+
+def left(session: Session, key: str, digest: str) -> None:
+    """Remember how we left a job that this case made."""
+    found = made_job(session)
+    if found is not None and found["key"] == key:
+        session.keep(*_MADE, found | {"digest": digest})
+
+
+def made_job(session: Session) -> dict[str, str] | None:
+    """Return `key`, `name` and `digest` of the job this case made, None where it made none."""
+    found = session.kept(*_MADE)
+    return found if isinstance(found, dict) else None
+
+
+def forget(session: Session) -> None:
+    """Forget what this case made: it is gone."""
+    session.keep(*_MADE, None)
+    session.keep(*_NEW, None)
+
+
+def said(path: str, problem: Problem) -> str:
+    """Return a problem of a job file with its place."""
+    return f"{path}:{problem.line}: {problem.message}" if problem.line else problem.message
+
+
+def invalid(
+    tree: Tree, found: tuple[Problem, ...], path: str, parameters: dict[str, str]
+) -> tuple[Failure, ...]:
+    """Return what is wrong with a job file: a failure for each code, with all its problems."""
+    codes = dict.fromkeys(problem.code for problem in found)
+    return tuple(
+        _failure(tree, [p for p in found if p.code == code], path, parameters) for code in codes
+    )
+
+
+def _failure(tree: Tree, found: list[Problem], path: str, parameters: dict[str, str]) -> Failure:
+    first = found[0]
+    return Failure(
+        phase="create",
+        code=first.code,
+        message=said(path, first),
+        task=first.task,
+        log=tuple(Line(source=path, number=p.line, text=said(path, p)) for p in found),
+        location=Location(path=path, line=first.line or None),
+        facts=Facts(
+            files=tree.files,
+            job_file=path,
+            parameters=parameters,
+            task_type=sources.TYPES.get(first.type or ""),
+        ),
+        started=False,
+    )
+
+
+def refused(
+    tree: Tree, error: RunmendError, job_file: str | None, parameters: dict[str, str]
+) -> Failure:
+    """Return what the service says against a deploy."""
+    return Failure(
+        phase="create",
+        code="DEPLOY_FAILED",
+        message=str(error),
+        log=(Line(source="workspace", number=1, text=str(error)),),
+        location=Location(path=job_file) if job_file else None,
+        facts=Facts(files=tree.files, job_file=job_file, parameters=parameters),
+        started=False,
+    )
+
+
+def record(
+    session: Session,
+    tree: Tree,
+    key: str,
+    definition: Mapping[str, Any],
+    *,
+    settings: str | None = None,
+    files: dict[str, str],
+    notes: tuple[str, ...] = (),
+) -> Deployment:
+    """Return the record of a job that is there; `settings`: a digest, None = of what is there."""
+    now = settings or definitions.remember(session, definitions.normal(definition))
+    return Deployment(
+        job=key,
+        name=str(definition.get("name") or key),
+        tree=tree.digest,
+        settings=now,
+        tasks=tuple(sources.key(task) for task in sources.ordered(definition)),
+        notes=notes,
+        files=files,
+        kept=True,
+    )
+
+
+def same(tree: Tree, source: Path) -> bool:
+    """Return whether a tree is the user's folder as it is, without a patch."""
+    try:
+        return all((source / p).read_bytes() == Path(tree.root, p).read_bytes() for p in tree.files)
+    except OSError:
+        return False

@@ -1,0 +1,95 @@
+"""What a task that ran for real left behind: its error, its trace, its words, its notebook."""
+
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from agent.engine import request
+
+TASK = "task"
+"""The only task of the engine's run; keys of AIDP's tasks may have other characters."""
+_RUNTIME = str(Path(__file__).with_name("runtime"))
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_TRACE = "Traceback (most recent call last)"
+_RAISED = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Warning)\b")
+_EXIT = "NotebookExit"
+_MOST = 1_000_000
+"""Characters of a stream that are kept, its end."""
+
+
+class Ended(NamedTuple):
+    """How a try ended."""
+
+    status: str
+    message: str | None
+    """None = what the service says."""
+    output: dict[str, Any]
+
+
+def collect(place: Path, spec: dict[str, Any], state: dict[str, Any]) -> Ended:
+    """Return how a try ended and what it left. `state`: the engine's of the task."""
+    last = place / "run" / "tasks" / TASK / str(state.get("attempt") or 1)
+    tree = str((place / "tree").resolve())
+    found: dict[str, Any] = {"printed": _read(last / "stdout")}
+    good = state["state"] == "succeeded"
+    if spec["type"] == "NOTEBOOK_TASK":
+        left = last / "left.txt"
+        if good and left.exists():
+            found["exit"] = left.read_text("utf-8")
+        if not good:
+            found |= _notebook_error(last)
+    else:
+        err = _read(last / "stderr").replace(tree, "")
+        start = err.rfind(_TRACE)
+        found["stderr"] = err if good or start < 0 else err[:start]
+        if not good:
+            found |= _script_error(err, state)
+    if "trace" in found:
+        trace = _ANSI.sub("", str(found["trace"])).replace(tree, "")
+        found["trace"] = trace.replace(_RUNTIME, "aidp_runtime")
+    if state.get("lost"):
+        return Ended("INTERNAL_ERROR", str(state.get("message") or ""), found)
+    statuses = {"succeeded": "SUCCESS", "timed_out": "TIMED_OUT", "cancelled": "CANCELED"}
+    return Ended(statuses.get(str(state["state"]), "FAILED"), None, found)
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_bytes().decode("utf-8", "replace")[-_MOST:]
+    except OSError:
+        return ""
+
+
+def _notebook_error(last: Path) -> dict[str, Any]:
+    said = request.read(last / "explained.json")
+    if said is not None:
+        return {"error": said["last"], "trace": said["text"]}
+    for cell in (request.read(last / "executed.ipynb") or {}).get("cells", ()):
+        for output in cell.get("outputs") or ():
+            if output.get("output_type") == "error" and output.get("ename") != _EXIT:
+                lines = "\n".join(str(line) for line in output.get("traceback") or ())
+                return {"error": f"{output['ename']}: {output['evalue']}", "trace": lines}
+    told = request.read(last / "error.json") or {}
+    error = str(told.get("message") or "the task's process died")
+    return {"error": error, "trace": _read(last / "stderr") or error}
+
+
+def _script_error(err: str, state: dict[str, Any]) -> dict[str, Any]:
+    trace = err[max(0, err.rfind(_TRACE)) :]
+    raised = [line for line in trace.splitlines() if _RAISED.match(line)]
+    said = str(state.get("message") or f"SystemExit: {state.get('code')}")
+    return {"error": raised[-1] if raised else said, "trace": trace or said}
+
+
+def book(place: Path) -> dict[str, Any] | None:
+    """Return the notebook that a try executed, with its outputs; None where there is none."""
+    found = sorted((place / "run" / "tasks" / TASK).glob("*/executed.ipynb"))
+    content = request.read(found[-1]) if found else None
+    if not isinstance(content, dict):
+        return None
+    for cell in content.get("cells") or ():
+        outputs = cell.get("outputs") or ()
+        kept = [one for one in outputs if one.get("ename") != _EXIT]
+        if cell.get("cell_type") == "code":
+            cell["outputs"] = kept
+    return content

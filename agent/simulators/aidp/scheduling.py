@@ -1,0 +1,163 @@
+"""What moves runs on: events in the order of their times, up to the clock.
+
+However far the clock jumps, each event is handled at its own time: a task begins when the one
+before it ended, a queued run when the one before it did.
+"""
+
+from typing import TYPE_CHECKING
+
+from agent.simulators.aidp import (
+    beginning,
+    declared,
+    execution,
+    graph,
+    nested,
+    outcomes,
+    rundocs,
+    schedules,
+)
+from agent.simulators.aidp.outcomes import Outcome
+from agent.simulators.aidp.rundocs import Run
+
+if TYPE_CHECKING:
+    from agent.simulators.aidp.service import Simulator
+
+_EVENTS = 200_000
+
+
+def prepare(sim: "Simulator") -> None:
+    """Begin where the clock stands."""
+    schedules.skip_missed(sim)
+
+
+def tick(sim: "Simulator") -> None:
+    """Handle every event up to now. Raises `RuntimeError` where there is no end of them."""
+    now = sim.clock.now_ms()
+    for _ in range(_EVENTS):
+        runs = ((at, run) for run in rundocs.active(sim) if (at := due(sim, run, now)) is not None)
+        first = min(runs, key=lambda pair: pair[0], default=None)
+        start = schedules.due(sim)
+        if start is not None and start[0] <= (now if first is None else min(first[0], now)):
+            schedules.fire(sim, start[1], start[0])
+        elif first is not None and first[0] <= now:
+            step(sim, first[1], first[0])
+        else:
+            return
+    raise RuntimeError("the simulated runs do not come to rest")
+
+
+def due(sim: "Simulator", run: Run, now_ms: int) -> int | None:
+    """Return when the run moves on next; None = nobody knows yet."""
+    if run["phase"] in ("queued", "pending"):
+        return None if run["begin"] is None else int(run["begin"])
+    times = [execution.due(sim, task, now_ms) for task in run["task_runs"]]
+    if run["phase"] == "running":
+        times.append(declared.due(run))
+        limit = _limit_ms(run)
+        times.append(int(run["started"]) + limit if limit else None)
+    elif "declared" in run:
+        times.append(run["stop_at"])
+    return min((at for at in times if at is not None), default=None)
+
+
+def _limit_ms(run: Run) -> int:
+    return int(run["job"].get("timeoutSeconds") or 0) * 1000
+
+
+def step(sim: "Simulator", run: Run, at_ms: int) -> None:
+    """Handle what is due in a run at that time, and what follows from it at once."""
+    if run["phase"] in ("queued", "pending"):
+        _start(sim, run, at_ms)
+    limit = _limit_ms(run)
+    if limit and run["phase"] == "running" and at_ms >= run["started"] + limit:
+        stop(sim, run, at_ms, "TIMED_OUT")
+    if "declared" in run:
+        _go_on(run, at_ms)
+    elif run["phase"] != "ended":
+        for task in list(run["task_runs"]):
+            at = execution.due(sim, task, at_ms)
+            if at is not None and at <= at_ms:
+                execution.progress(sim, run, task, at_ms)
+                execution.again(sim, run, task, at_ms)
+        graph.settle(sim, run, at_ms)
+    rundocs.save(sim, run)
+    _stop_children(sim, run, at_ms)
+    if run["phase"] == "ended":
+        _ended(sim, run, at_ms)
+
+
+def _start(sim: "Simulator", run: Run, at_ms: int) -> None:
+    run |= {"phase": "running", "started": at_ms}
+    run.setdefault("began", at_ms)
+    rundocs.enter(run, "RUNNING", at_ms)
+    said = outcomes.take(sim, run["name"], "")
+    if said is not None:
+        run["declared"] = said.model_dump(mode="json")
+        declared.begin(run, said, at_ms)
+    elif not run["repair"]:
+        for spec in rundocs.tasks_of(run):
+            rundocs.new_task(sim, run, spec, at_ms)
+
+
+def _go_on(run: Run, at_ms: int) -> None:
+    """Move a run that goes as declared as a whole."""
+    said = Outcome.model_validate(run["declared"])
+    if run["phase"] == "stopping":
+        if at_ms >= run["stop_at"]:
+            rundocs.end(run, run["asked"], at_ms)
+            beginning.note_end(run)
+    elif declared.due(run) is not None:
+        status = declared.progress(run, at_ms)
+        if status is not None:
+            rundocs.end(run, status, at_ms, said.message or "", said.error_trace or None)
+            beginning.note_end(run)
+
+
+def stop(sim: "Simulator", run: Run, at_ms: int, why: str) -> None:
+    """Begin to end a run: CANCELED or TIMED_OUT; an ended one stays. The caller saves it."""
+    if run["phase"] in ("ended", "stopping"):
+        return
+    if run["phase"] in ("queued", "pending"):
+        for task in run["task_runs"]:
+            if task["phase"] == "blocked":
+                rundocs.end(task, "CANCELED", at_ms)
+        rundocs.end(run, why, at_ms, f"Job run {why.lower().replace('_', ' ')} before it began")
+        beginning.note_end(run)
+        return
+    wait = round(sim.options.stopping_s * 1000)
+    run |= {"phase": "stopping", "asked": why, "stop_at": at_ms + wait}
+    if why == "CANCELED":
+        rundocs.enter(run, "CANCELING", at_ms)
+    for task in run["task_runs"]:
+        execution.stop(sim, task, at_ms, why)
+
+
+def cancel(sim: "Simulator", run: Run, at_ms: int) -> None:
+    """Cancel a run and what is nested in it; it ends a moment later, a waiting one at once."""
+    stop(sim, run, at_ms, "CANCELED")
+    if run["phase"] == "stopping" and "declared" not in run:
+        graph.settle(sim, run, at_ms)
+    rundocs.save(sim, run)
+    _stop_children(sim, run, at_ms)
+    if run["phase"] == "ended":
+        _ended(sim, run, at_ms)
+
+
+def _stop_children(sim: "Simulator", run: Run, at_ms: int) -> None:
+    for task in run["task_runs"]:
+        if task.get("way") == "nested" and task["phase"] == "stopping":
+            child = nested.child(sim, task)
+            if child is not None and child["phase"] not in ("ended", "stopping"):
+                cancel(sim, child, at_ms)
+
+
+def _ended(sim: "Simulator", run: Run, at_ms: int) -> None:
+    """Let the next queued run of the job begin, and a continuous job run again."""
+    job = sim.store.get("job", run["jobKey"]) or run["job"]
+    for other in list(rundocs.active(sim)):
+        waits = other["phase"] == "queued" and other["jobKey"] == run["jobKey"]
+        if waits and beginning.room(sim, job):
+            other |= {"begin": at_ms, "phase": "pending"}
+            rundocs.enter(other, "PENDING", at_ms)
+            rundocs.save(sim, other)
+    schedules.ended(sim, run["jobKey"], at_ms)

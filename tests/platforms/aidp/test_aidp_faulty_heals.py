@@ -1,0 +1,129 @@
+"""Whole cases with something going wrong at each of their calls: the same end, nothing twice."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from aidp_cases import Shop
+from faulty import Room
+from told import Made
+
+from agent import verdicts
+from agent.simulators.aidp import Options, Simulator, VirtualClock
+from agent.simulators.aidp.outcomes import Outcome
+from agent.simulators.faults import KINDS, Kind
+
+STORIES = ("broken", "healthy")
+STRIDE = 29
+TELLING: tuple[Kind, ...] = ("429", "503_after", "drop_after")
+"""Kinds that are tried in the normal suite; the others are much like one of them."""
+
+
+def shop(sim: Simulator, folder: Path, story: str) -> Shop:
+    """Prepare a job that fails once, or not at all."""
+    folder.mkdir()
+    made = Shop(sim, folder)
+    if story == "healthy":
+        for task in ("load", "sales", "report"):
+            made.declare(task, Outcome(seconds=60))
+    else:
+        made.declare_broken()
+    return made
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
+    folder = tmp_path_factory.mktemp("room")
+    with Simulator(folder / "workspace", clock=VirtualClock()) as simulator:
+        yield Room(simulator, folder, shop)
+    assert simulator.problems == []
+
+
+@pytest.fixture(autouse=True)
+def calm(room: Room) -> None:
+    room.sim.faults.clear()
+    room.sim.options = Options()
+
+
+def test_the_undisturbed_stories_come_to_what_they_should(room: Room) -> None:
+    for story in STORIES:
+        seen = room.calm(story).seen
+        assert seen.verdict == ("healthy" if story == "healthy" else "healed")
+        repairs = 0 if story == "healthy" else 1
+        assert seen.made == Made(jobs=1, runs=1, repairs=repairs, cancelled=0)
+        assert seen.causes == [("sales", "schema.column-unresolved")] * repairs
+
+
+@pytest.mark.parametrize("kind", TELLING)
+def test_calls_all_over_a_heal_go_wrong(room: Room, kind: Kind) -> None:
+    begin = KINDS.index(kind) % STRIDE
+    room.disturbed("broken", kind, *range(begin, len(room.calm("broken").calls), STRIDE))
+
+
+def test_a_workspace_that_stays_away_is_waited_for_and_then_left_for_later(room: Room) -> None:
+    calm = room.calm("broken")
+    shop = room.shop("broken")
+    room.sim.faults.add("POST */actions/repair", 503, times=None, retry_after="none")
+    began = shop.now()
+    result = shop.heal()
+    assert result.pause is not None
+    assert result.pause.verdict == "unreachable"
+    assert shop.now() - began < calm.took + timedelta(seconds=400)
+    room.sim.faults.clear()
+    shop.sim.clock.advance(1800)
+    assert shop.resume(result.case).case.state == "done"
+    assert shop.made() == Made(jobs=1, runs=1, repairs=1, cancelled=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("story", STORIES)
+def test_any_one_call_goes_wrong(room: Room, story: str, kind: Kind) -> None:
+    step = STRIDE if kind == "slow" or story == "healthy" else 1
+    for place in range(KINDS.index(kind) % step, len(room.calm(story).calls), step):
+        room.disturbed(story, kind, place)
+
+
+@pytest.mark.slow
+def test_five_calls_in_a_row_are_refused_as_too_many(room: Room) -> None:
+    for place in range(0, len(room.calm("broken").calls), 3):
+        room.disturbed("broken", "429", place, times=5)
+
+
+DIFFERENT = (
+    {"epoch_times": True, "epoch_run_times": True},
+    {"epoch_run_times": False, "page_size": 25, "summaries": False},
+    {"objects_get_404": True, "contents_down": "500"},
+    {"contents_down": "404", "leading_slash_400": True},
+    {"error_trace": "none", "cell_outputs": "failed_only"},
+    {"error_trace": "generic"},
+    {"repair_status": 200, "families": ("GA",)},
+)
+
+
+@pytest.mark.parametrize(
+    "option", [DIFFERENT[0], *(pytest.param(o, marks=pytest.mark.slow) for o in DIFFERENT[1:])]
+)
+def test_a_workspace_that_answers_otherwise_comes_to_the_same(
+    room: Room, option: dict[str, object]
+) -> None:
+    calm = room.calm("broken").seen
+    room.sim.options = Options.model_validate(option)
+    assert room.run("broken").seen == calm
+
+
+@pytest.mark.slow
+def test_a_start_whose_answer_is_lost_is_found_within_and_after_a_day(room: Room) -> None:
+    for hours in (1, 25):
+        shop = room.shop("broken")
+        room.sim.faults.add("POST */jobRuns", "drop_after")
+        room.sim.faults.add("GET *", "503", times=None, after=0)
+        result = shop.heal()
+        assert result.pause is not None, hours
+        assert verdicts.EXIT[result.pause.verdict] == 7, hours
+        room.sim.faults.clear()
+        shop.sim.clock.advance(hours * 3600)
+        resumed = shop.resume(result.case)
+        assert resumed.pause is None, (hours, resumed.pause)
+        assert shop.made().runs == 1, hours
