@@ -117,7 +117,7 @@ def _rerun(case: Case, world: World) -> Proposed:
     tree = world.tree(case)
     tasks = world.platform.tasks(tree)
     # Where a deploy failed nothing ran since: what was to run after it still is.
-    rerun = case.rerun if case.undeployed else _again(case, tasks, ())
+    rerun = case.rerun if case.undeployed else _again(case, world, tasks, ())
     titles = "; ".join(dict.fromkeys(d.title for d in case.diagnoses))
     wait_s = max(d.wait_s for d in case.diagnoses) * 2**case.reruns
     patch = Patch(
@@ -141,11 +141,9 @@ def _redeploying(case: Case, world: World) -> tuple[Effect, ...]:
 
 
 def _again(
-    case: Case, tasks: Sequence[TaskSource], patched: Sequence[TaskKey]
+    case: Case, world: World, tasks: Sequence[TaskSource], patched: Sequence[TaskKey]
 ) -> tuple[TaskKey, ...]:
     """Return patched, failed and everything downstream, in order; empty = the whole job.
-
-    AIDP repairs all tasks of a run as well: a job of one notebook keeps its run and its history.
     """
     if case.run is None or case.status is None or any(f.phase == "create" for f in case.failures):
         return ()
@@ -155,7 +153,7 @@ def _again(
         if wanted.intersection(task.depends_on):
             wanted.add(task.task)
     again = tuple(t.task for t in tasks if t.task in wanted)
-    whole = len(again) == len(tasks) and case.loaded.playbook.platform != "aidp"
+    whole = len(again) == len(tasks) and not world.platform.repairs_whole
     return () if whole else again
 
 
@@ -210,7 +208,7 @@ def _propose(
         return _hand_over(case, world, reason, tried, usage)
     after = world.build(case, f"proposed-{result[:12]}", edits)
     tasks = world.platform.tasks(tree) or world.platform.tasks(after)
-    rerun = _again(case, world.platform.tasks(after), world.platform.affected(tree, after))
+    rerun = _again(case, world, world.platform.tasks(after), world.platform.affected(tree, after))
     patch = Patch(
         edits=edits,
         rerun=rerun,

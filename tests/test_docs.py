@@ -69,7 +69,7 @@ def test_every_category_is_explained() -> None:
 
 def test_every_fixer_and_platform_can_be_loaded() -> None:
     assert all(fixers.load(name) for name in fixers.names())
-    assert platforms.names() == ("databricks", "local")
+    assert platforms.names() == ("aidp", "databricks", "local")
 
 
 def test_the_first_thing_the_readme_names_is_the_two_commands() -> None:

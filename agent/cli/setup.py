@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
-from agent.cli import rehearsing
+from agent.cli import first_aidp, rehearsing
 from agent.cli.cases import Output, Profile, State, begin, failing
 
 if TYPE_CHECKING:
@@ -79,7 +79,8 @@ def init(
         str | None, typer.Option("--job", help="Key of the bundle's job or pipeline.")
     ] = None,
 ) -> int:
-    """Write a first playbook: for a bundle, or (with a job file) for scripts, notebooks and SQL."""
+    """Write a first playbook: for a bundle, for a job file of AIDP, or (with a job file) for
+    scripts, notebooks and SQL."""
     from agent.errors import UsageError
 
     if not folder.is_dir():
@@ -87,6 +88,11 @@ def init(
     if (folder / "databricks.yml").exists() or (folder / "databricks.yaml").exists():
         return _init_bundle(folder, target, job)
     name = folder.resolve().name
+    if (own := first_aidp.job_file(folder)) is not None:
+        path = folder / "playbook.yaml"
+        sys.stdout.write(f"{_write(path, first_aidp.playbook(_name(name), own))}\n")
+        sys.stdout.write(f"then: runmend rehearse {path}, runmend heal {path}\n")
+        return 0
     written = [
         _write(folder / "playbook.yaml", _PLAYBOOK.format(name=_name(name))),
         _write(folder / "job.yaml", _job(folder, _name(name))),

@@ -16,7 +16,7 @@ def of_rerun(source: TaskSource, *, idempotent: bool, started: bool) -> tuple[Ef
 
     `idempotent` = the playbook says it may run again; `started` = it may have done something.
     """
-    if idempotent or not started:
+    if idempotent or not started or source.type == "condition_task":  # which only compares
         return ()
     if source.text is None and not source.imports:
         says = f"the code of task {source.task} cannot be read, so it may have written already"

@@ -54,6 +54,10 @@ class Context(NamedTuple):
 class Platform(Protocol):
     """One connection to one target, for one case."""
 
+    repairs_whole: bool
+    """True where a run is repaired also when all of its tasks run again, and keeps its history;
+    else a new run takes its place."""
+
     def data(self, source: Path) -> tuple[str, ...]:
         """Return the folders of the source that are data: linked in, never copied or patched.
 

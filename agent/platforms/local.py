@@ -52,6 +52,8 @@ def connect(context: Context) -> "Local":
 class Local:
     """One case's runs on this machine."""
 
+    repairs_whole = False
+
     def __init__(self, context: Context) -> None:
         self._context = context
         playbook = context.loaded.playbook

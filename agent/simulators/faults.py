@@ -10,6 +10,7 @@ from agent.errors import UsageError
 
 Kind = Literal[
     "401",
+    "403",
     "404",
     "409",
     "412",
@@ -29,7 +30,7 @@ Kind = Literal[
 proxy's error page (502). `expired`: the token is refused. `slow`: the reply takes `seconds`.
 """
 
-REFUSALS: tuple[Kind, ...] = ("401", "404", "409", "412")
+REFUSALS: tuple[Kind, ...] = ("401", "403", "404", "409", "412")
 """Answered by a service whose clients are known to meet them out of the blue."""
 KINDS: tuple[Kind, ...] = tuple(kind for kind in get_args(Kind) if kind not in REFUSALS)
 """What every service knows."""

@@ -1,10 +1,11 @@
 """What every simulated service is: a folder, a clock, faults, and a socket on loopback.
 
-Rules kept here: every module's documents are brought up to the clock before a request is handled;
-what a request changes is kept whole or not at all; a bug of ours is answered with 500, kept in
-`problems` and shown, never hidden.
+Rules kept here: requests are handled one at a time; every module's documents are brought up to the
+clock before; a fault strikes before or after the work, never within; a bug of ours is answered with
+500, kept in `problems` and shown, never hidden.
 """
 
+import importlib
 import ssl
 import threading
 from collections.abc import Callable, Sequence
@@ -13,26 +14,38 @@ from types import ModuleType, TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from agent.simulators.clock import Clock, RealClock
-from agent.simulators.faults import KINDS, Faults, Kind
+from agent.simulators.control import ROOT
+from agent.simulators.faults import KINDS, Fault, Faults, Kind
 from agent.simulators.loopback import Listener, Reply
-from agent.simulators.routing import Routes
+from agent.simulators.options import AnyOptions
+from agent.simulators.routing import Route, Routes
 from agent.simulators.store import Store
+from agent.simulators.wire import AnyRequest, Refusal
 
 TICK_S = 0.1
 """How often a service on the machine's time moves on when nobody asks."""
 
 _KEPT_CALLS = 20_000
 
+_PROXY = Reply(
+    502,
+    b"<html><head><title>502 Bad Gateway</title></head>"
+    b"<body><h1>502 Bad Gateway</h1><pre>upstream connect error</pre></body></html>",
+    {"Content-Type": "text/html"},
+)
+
+RequestT = TypeVar("RequestT", bound=AnyRequest)
 CallT = TypeVar("CallT")
 """How a service takes down a request and how it ended."""
 
 
-class Service(Generic[CallT]):
+class Service(Generic[RequestT, CallT]):
     """A service in a folder; `start` serves it on loopback, `stop` ends it for good."""
 
     def __init__(
         self,
         folder: Path,
+        options: AnyOptions,
         *,
         clock: Clock | None = None,
         cache: Path | None = None,
@@ -43,6 +56,7 @@ class Service(Generic[CallT]):
 
         Raises `UsageError` where the folder is in use or cannot be used."""
         self.folder = folder
+        self.options = options
         self.cache = cache or folder / "cache"
         self.store = Store(folder)
         self.clock: Clock = clock or RealClock()
@@ -60,9 +74,11 @@ class Service(Generic[CallT]):
         self._ticker: threading.Thread | None = None
         self._resume_time()
 
-    def use(self, modules: Sequence[ModuleType]) -> None:
-        """Serve what these modules answer (`ROUTES`), move (`tick`), make at first (`prepare`)
-        and end (`close`)."""
+    def use(self, names: Sequence[str]) -> list[ModuleType]:
+        """Serve what these modules beside the service's own answer (`ROUTES`), move (`tick`), make
+        at first (`prepare`) and end (`close`). Return them."""
+        package = type(self).__module__.rpartition(".")[0]
+        modules = [importlib.import_module(f"{package}.{name}") for name in names]
         self.routes = Routes([r for module in modules for r in getattr(module, "ROUTES", ())])
         self._ticks = [module.tick for module in modules if hasattr(module, "tick")]
         self._closes = [module.close for module in modules if hasattr(module, "close")]
@@ -70,6 +86,7 @@ class Service(Generic[CallT]):
             for module in modules:
                 if hasattr(module, "prepare"):
                     module.prepare(self)
+        return modules
 
     @property
     def url(self) -> str:
@@ -118,6 +135,11 @@ class Service(Generic[CallT]):
                 with self.store.changes():
                     move(self)
 
+    def advance(self, seconds: float) -> None:
+        """Move the time on and everything with it."""
+        self.clock.advance(seconds)
+        self.tick()
+
     def note(self, call: CallT) -> None:
         """Take down a request; the oldest are forgotten."""
         self.calls.append(call)
@@ -128,6 +150,96 @@ class Service(Generic[CallT]):
 
         `target`: path and query as sent; `headers`: names in lower case.
         """
+        request = self.taken(method, target, headers, raw)
+        ours = request.path.startswith(ROOT)
+        fault = None if ours else self.faults.strike(method, request.path)
+        if fault is not None and fault.kind == "slow":
+            self.closing.wait(fault.seconds)
+        with self.lock:
+            if self.closing.is_set():
+                return None
+            request, reply = self._answered(request, fault)
+            self.note(
+                self.call(request, self._noted(request), 0 if reply is None else reply.status)
+            )
+        return None if reply is None else self.headed(request, reply)
+
+    def _answered(self, request: RequestT, fault: Fault | None) -> tuple[RequestT, Reply | None]:
+        """Return the request as it was let in, and the reply as the fault leaves it."""
+        try:
+            self.tick()
+            request = self.admitted(request)
+            if fault is not None and fault.kind == "drop_before":
+                return request, None
+            reply = self._early(fault) or self.handle(request)
+        except Refusal as error:
+            reply = self.refusal(error)
+        return request, self._late(fault, reply)
+
+    def _early(self, fault: Fault | None) -> Reply | None:
+        """Return what is answered before anything is done; None = the request is carried out."""
+        if fault is None or fault.kind == "slow" or fault.kind.endswith("_after"):
+            return None
+        return _PROXY if fault.kind == "html" else self._struck(fault)
+
+    def _late(self, fault: Fault | None, reply: Reply) -> Reply | None:
+        """Return what becomes of a reply once all is done; None = it is lost."""
+        if fault is None or not fault.kind.endswith("_after"):
+            return reply
+        return None if fault.kind == "drop_after" else self._struck(fault)
+
+    def _struck(self, fault: Fault) -> Reply:
+        error = self.trouble_of(fault.kind.removesuffix("_after"))
+        reply = self.refusal(error)
+        if error.status not in (429, 503):
+            return reply
+        wait = fault.wait_header(self.options.retry_after, self.clock.now_ms())
+        return reply._replace(headers={**reply.headers, **wait})
+
+    def _noted(self, request: RequestT) -> dict[str, Any] | bytes | None:
+        """Return a body as calls are taken down with: its fields, else the bytes, None = empty."""
+        try:
+            return (self.fields(request) if request.raw else None) or request.raw or None
+        except Refusal:
+            return request.raw
+
+    def called(self, route: Route, request: RequestT) -> Reply:
+        """Return what the function of a route answers."""
+        answer = route.handler(self, request)
+        return answer if isinstance(answer, Reply) else Reply(body=answer)
+
+    def taken(self, method: str, target: str, headers: dict[str, str], raw: bytes) -> RequestT:
+        """Return a request, its path as faults and calls name it, its body still raw."""
+        raise NotImplementedError
+
+    def fields(self, request: RequestT) -> dict[str, Any]:
+        """Return what the body says. Raises `Refusal` where it cannot be read."""
+        raise NotImplementedError
+
+    def admitted(self, request: RequestT) -> RequestT:
+        """Return the request with who asks, where that is known before its route is.
+
+        Raises `Refusal`."""
+        return request
+
+    def handle(self, request: RequestT) -> Reply:
+        """Carry out a request. Raises `Refusal`."""
+        raise NotImplementedError
+
+    def refusal(self, error: Refusal) -> Reply:
+        """Return a refusal as it goes over the wire."""
+        raise NotImplementedError
+
+    def trouble_of(self, kind: str) -> Refusal:
+        """Return how the service words a fault: a status, or `expired`."""
+        raise NotImplementedError
+
+    def headed(self, request: RequestT, reply: Reply) -> Reply:
+        """Return a reply with the headers that every one has."""
+        raise NotImplementedError
+
+    def call(self, request: RequestT, body: dict[str, Any] | bytes | None, status: int) -> CallT:
+        """Return how a request is taken down; status 0: it got no reply."""
         raise NotImplementedError
 
     def trouble(self, status: int, message: str) -> Reply:

@@ -50,6 +50,9 @@ _SORTED = ("/jobRuns", "/taskRuns", "/recentJobRuns")
 class Engine(Protocol):
     """Something else that some requests go through."""
 
+    def there(self) -> None:
+        """Raise `UsageError` where it is missing: before anything is sent past it."""
+
     def takes(self, asked: Asked) -> bool:
         """Return whether this request is its to send."""
 
@@ -237,6 +240,8 @@ class Api:
         )
 
     def _sent(self, asked: Asked) -> httpx.Response:
+        if self._official is not None:
+            self._official.there()
         return self._connection.send(asked, None if asked.instance else self.workspace())
 
     def _by_command(self, asked: Asked) -> Answer | None:

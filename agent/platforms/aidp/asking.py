@@ -3,7 +3,8 @@
 A record is kept on the disk under the start's key: `job`, `name`, `mode` (`run` or `repair`), the
 parameters to send (`own`) and to have (`known`), the `before`-hand newest runs, when it was `asked`
 for and by which `attempt`, and, once it is known, its `run`. Of a repair also `of`, `tasks`, the
-newest repair that was `seen`, and what is asked for `instead`.
+newest repair that was `seen`, what is asked for `instead`, and how the run `had` the tasks whose
+declaration the job has changed since.
 
 Sources: https://docs.oracle.com/en/cloud/paas/ai-data-platform/aiwap/ (createJobRun, repairJobRun)
 """
@@ -32,6 +33,7 @@ def base(job: Mapping[str, Any], deployment: Deployment, now: float) -> Record:
         "attempt": 0,
         "mode": "run",
         "most": most if isinstance(most, int) and most > 0 and not waits else None,
+        "defined": job.get("tasks"),
         "endless": any(states.streams(task) for task in job.get("tasks") or ()),
         "skipped": [],
         "notes": [],
@@ -39,8 +41,11 @@ def base(job: Mapping[str, Any], deployment: Deployment, now: float) -> Record:
     }
 
 
-def again(job: Mapping[str, Any], run: dict[str, Any], repair: Repair) -> Record:
-    """Return what running an ended run again asks for: its repair where that can be, else anew."""
+def again(job: Mapping[str, Any], run: dict[str, Any], repair: Repair, defined: Any) -> Record:
+    """Return what running an ended run again asks for: its repair where that can be, else anew.
+
+    `defined`: the job's tasks when the run began, None where nobody knows.
+    """
     had = parameters.carried(run)
     known = parameters.named(job.get("parameters")) | had
     anew: Record = {"own": had, "known": known, "notes": [*parameters.anew(had)]}
@@ -54,8 +59,18 @@ def again(job: Mapping[str, Any], run: dict[str, Any], repair: Repair) -> Record
         "given": parameters.named(run.get("parameters")),
         "seen": runs.newest_repair(run),
         "known": known,
+        "had": _had(job, run, tasks, defined),
         "instead": anew,
     }
+
+
+def as_before(run: Mapping[str, Any], record: Record) -> bool:
+    """Return whether a repaired run has its changed tasks as they were before the change.
+
+    Whether a repair takes up the job's definition of today is nowhere said.
+    """
+    had, now = record["had"], _by_key(run.get("tasks"))
+    return bool(had) and all(now.get(key) == task for key, task in had.items())
 
 
 def goes_on(job: Mapping[str, Any]) -> bool:
@@ -96,6 +111,21 @@ def as_run(key: str, record: Record) -> Run:
         parameters=record["known"],
         note="; ".join(record["notes"]),
     )
+
+
+def _had(
+    job: Mapping[str, Any], run: Mapping[str, Any], tasks: list[str], defined: Any
+) -> dict[str, Any]:
+    """Return how a run has those of the tasks that the job declares otherwise by now."""
+    if not isinstance(defined, list):
+        return {}
+    then, now, its = _by_key(defined), _by_key(job.get("tasks")), _by_key(run.get("tasks"))
+    return {key: its[key] for key in tasks if key in its and then.get(key) != now.get(key)}
+
+
+def _by_key(tasks: Any) -> dict[str, Any]:
+    listed = tasks if isinstance(tasks, list) else ()
+    return {str(task["taskKey"]): task for task in listed if task.get("taskKey")}
 
 
 def _not_repaired(run: dict[str, Any], job: str, tasks: list[str]) -> list[str] | None:

@@ -10,9 +10,6 @@ when the first request is signed.
 Source: https://docs.oracle.com/en-us/iaas/Content/API/Concepts/signingrequests.htm
 """
 
-import base64
-import binascii
-import json
 import os
 import re
 import shutil
@@ -21,16 +18,15 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import formatdate
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
 
 from agent import redaction
 from agent.errors import Unauthorized, Unavailable, UsageError
-from agent.platforms.aidp import sdk
+from agent.platforms.aidp import keys, sdk
 from agent.platforms.aidp.profiles import Identity
-from agent.platforms.aidp.replies import clean
+from agent.platforms.aidp.replies import clean, message, skew
 
 _REFUSED = (401, 403)
 _STALE = ("authorization", "date", "x-content-sha256")
@@ -57,6 +53,7 @@ class Auth(httpx.Auth):
     """The signature of each request."""
 
     requires_request_body = True
+    requires_response_body = True
 
     def __init__(
         self,
@@ -81,7 +78,10 @@ class Auth(httpx.Auth):
         """Sign the request; where the login is refused, renew it and send the request again."""
         self._sign(request)
         response = yield request
-        if response.status_code not in _REFUSED or not self.renew():
+        if response.status_code not in _REFUSED:
+            return
+        said = (response.status_code, message(response), response.headers.get("date", ""))
+        if self.clock(*said) or not self.renew():
             return
         self._sign(request)
         response = yield request
@@ -95,12 +95,21 @@ class Auth(httpx.Auth):
         """
         if self.identity.kind != "security_token":
             return None
-        ends = _expiry(_text(self.identity, "security_token_file"))
+        ends = keys.expiry(keys.text(self.identity, "security_token_file"))
         return None if ends is None else ends - self.now()
 
-    def what_to_do(self) -> str:
+    def clock(self, status: int, words: str, date: str = "") -> str:
+        """Say that our clock is why we were refused, else '': then no new login helps."""
+        return skew(words, date, self.now()) if status == 401 else ""
+
+    def what_to_do(self, status: int = 403, words: str = "", date: str = "") -> str:
         """Return the rest of a sentence about a refused login: the exact command, and what else
-        this person has."""
+        this person has; or that it is the clock.
+
+        `status`, `words`, `date`: the service's answer and its Date header, as far as known.
+        """
+        if clock := self.clock(status, words, date):
+            return clock
         identity = self.identity
         match identity.kind:
             case "security_token":
@@ -165,22 +174,14 @@ class Auth(httpx.Auth):
 
     def _api_key(self) -> Signer:
         said = self.identity.said
-        made: Signer = sdk.load("oci.signer").Signer(
-            said["tenancy"],
-            said["user"],
-            said["fingerprint"],
-            None,
-            pass_phrase=self._phrase(),
-            private_key_content=_text(self.identity, "key_file"),
-        )
+        who = (said["tenancy"], said["user"], said["fingerprint"])
+        made: Signer = keys.by_key(who, keys.text(self.identity, "key_file"), self._phrase())
         return made
 
     def _session(self) -> Signer:
-        self._token = _text(self.identity, "security_token_file")
+        self._token = keys.text(self.identity, "security_token_file")
         redaction.register(self._token)
-        key = sdk.load("oci.signer").load_private_key(
-            _text(self.identity, "key_file"), self._phrase()
-        )
+        key = keys.private(keys.text(self.identity, "key_file"), self._phrase())
         module = sdk.load("oci.auth.signers.security_token_signer")
         made: Signer = module.SecurityTokenSigner(self._token, key)
         return made
@@ -214,11 +215,11 @@ class Auth(httpx.Auth):
     def _renew_session(self) -> bool:
         """Take the token that somebody else made meanwhile, else have a new one made."""
         before = self._token
-        if _text(self.identity, "security_token_file") == before:
+        if keys.text(self.identity, "security_token_file") == before:
             if before == self._useless:
                 return False
             self._why = self._refreshed()
-            if self._why or _text(self.identity, "security_token_file") == before:
+            if self._why or keys.text(self.identity, "security_token_file") == before:
                 return False
         with _ours(self):
             self._signer = self._session()
@@ -274,26 +275,3 @@ def _ours(auth: Auth) -> Iterator[None]:
 def _failed(auth: Auth, error: Exception) -> Unauthorized:
     said = f"logging in as {auth.identity.who} failed: {clean(error)[:500]}"
     return Unauthorized(f"{said}; {auth.what_to_do()}")
-
-
-def _text(identity: Identity, key: str) -> str:
-    """Return what the file says that a key of the profile names."""
-    file = Path(identity.said[key]).expanduser()
-    try:
-        return file.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"{identity.file}: {key} of profile {identity.profile} names {file}, which cannot be "
-            f"read: {error}"
-        ) from error
-
-
-def _expiry(token: str) -> float | None:
-    """Return when a token ends, in seconds since the epoch; None where it does not say."""
-    part = token.split(".")[1] if token.count(".") == 2 else ""
-    try:
-        said = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-    except (ValueError, binascii.Error):
-        return None
-    ends = said.get("exp") if isinstance(said, dict) else None
-    return float(ends) if isinstance(ends, int | float) else None

@@ -24,7 +24,8 @@ from agent.platforms.aidp.base import Base, is_loopback
 from agent.platforms.aidp.refusals import NOT_KNOWN, NotFound, Said, refusal
 
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
-_BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+"""What in the environment names certificates to trust, all of them."""
 
 
 class Asked(NamedTuple):
@@ -173,10 +174,9 @@ class Connection:
                 f"{call}: {response.url.host} sends us to {where}, which we follow "
                 "nowhere: give the right host as aidp.endpoint"
             )
-        if status == 401:
-            words += replies.skew(response, self.auth.now())
         said = Said(call, status, replies.code(response), words, changes, replies.wait_s(response))
-        return refusal(said, self.auth.identity.who, self.auth.what_to_do())
+        date = response.headers.get("date", "")
+        return refusal(said, self.auth.identity.who, self.auth.what_to_do(status, words, date))
 
     def _client(self, *, signed: bool) -> httpx.Client:
         if signed not in self._clients:
@@ -194,7 +194,7 @@ class Connection:
 
     def _trusted(self) -> ssl.SSLContext | bool:
         """Return which certificates to trust: those that the environment names, else the usual."""
-        named = [self._env[name] for name in _BUNDLES if self._env.get(name)]
+        named = [self._env[name] for name in BUNDLES if self._env.get(name)]
         if not named:
             # Reading the certificates takes longer than a call; plain HTTP needs none.
             return not self.base.host.startswith("http:")
@@ -206,7 +206,7 @@ class Connection:
                 )
             except (OSError, ValueError) as error:
                 raise UsageError(
-                    f"{' and '.join(_BUNDLES)}: {path} holds no certificates: {error}"
+                    f"{' and '.join(BUNDLES)}: {path} holds no certificates: {error}"
                 ) from error
         return context
 

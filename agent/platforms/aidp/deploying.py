@@ -5,13 +5,15 @@ differs between them is theirs; what is the same (a key deploys once, what a cas
 its end) is here.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from agent.engine import values
-from agent.errors import UsageError
+from agent.errors import Unavailable, UsageError
 from agent.platforms.aidp import cleaning, clusters, jobfile, ours, remote_job, schedules
-from agent.platforms.aidp.api import NotFound
+from agent.platforms.aidp.api import ApiRefused, NotFound
 from agent.platforms.aidp.files import Files
 from agent.platforms.aidp.jobrules import items
 from agent.platforms.aidp.layout import Layout
@@ -58,7 +60,8 @@ class Deploying:
 
         Compared is with `previous`; without one, only what was never ours is asked for.
         """
-        return self._target.plan(tree, previous)
+        with _answered():
+            return self._target.plan(tree, previous)
 
     def deploy(
         self, key: str, tree: Tree, previous: Deployment | None
@@ -71,7 +74,8 @@ class Deploying:
             return Deployment.model_validate(made)
         given = self._session.book.job.parameters
         texts = {name: values.as_text(value) for name, value in given.items()}
-        found = self._target.deploy(key, tree, previous, texts)
+        with _answered():
+            found = self._target.deploy(key, tree, previous, texts)
         if isinstance(found, Deployment):
             self._session.keep("deploys", key, found.model_dump(mode="json"))
         return found
@@ -81,7 +85,8 @@ class Deploying:
 
         Raises `UsageError` where nothing is deployed.
         """
-        return self._target.found(tree)
+        with _answered():
+            return self._target.found(tree)
 
     def ready(self, deployment: Deployment) -> Failure | None:
         """See that the clusters a job names are ACTIVE, before it is run.
@@ -108,11 +113,13 @@ class Deploying:
 
     def tasks(self, tree: Tree) -> tuple[TaskSource, ...]:
         """Return the job's tasks in dependency order; empty where they cannot be read."""
-        return self._target.tasks(tree)
+        with _answered():
+            return self._target.tasks(tree)
 
     def affected(self, before: Tree, after: Tree) -> tuple[TaskKey, ...]:
         """Return the tasks whose declaration, main file or own modules differ."""
-        return self._target.affected(before, after)
+        with _answered():
+            return self._target.affected(before, after)
 
     def layout(self, tree: Tree) -> Layout | None:
         """Return where the tree's files lie in the workspace; None where nobody can tell."""
@@ -134,6 +141,15 @@ class Deploying:
             proved = False  # what is to be deleted starts nothing by itself, deleted or not
         settled = () if cleaning.is_clean(session) else schedules.settle(session, proved)
         return (*cleaned, *settled, *clusters.close(session))
+
+
+@contextmanager
+def _answered() -> Iterator[None]:
+    """Turn the refusal of a question into "not now": what it asked for is not known."""
+    try:
+        yield
+    except ApiRefused as error:
+        raise Unavailable(f"the workspace cannot be looked at just now: {error}") from error
 
 
 def _target(session: Session, files: Files) -> Target:

@@ -60,8 +60,8 @@ def _identity(session: Session) -> Finding:
 
 def _answering(session: Session, found: list[Finding]) -> Api | None:
     """Return the API by the version and prefix that answers, None where neither does."""
-    here = session.api
-    pair = here.base.api
+    pair = session.api.base.api
+    here = session.api.by(pair)  # by REST: the official command may be what is missing
     if _answers(here):
         found.append(("ok", f"the instance answers to {pair}"))
         return here

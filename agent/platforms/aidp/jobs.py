@@ -6,6 +6,7 @@ A run's id is the service's key; a repair keeps the key of the run it repairs.
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from agent.errors import Unavailable, UsageError
 from agent.platforms.aidp import checks, overtaking, parameters, requirements, runs
@@ -35,6 +36,8 @@ from agent.records import (
 
 class Jobs:
     """One case's runs of one job."""
+
+    repairs_whole = True
 
     def __init__(self, session: Session, now: Callable[[], float] = time.time) -> None:
         """`now` returns seconds since the epoch, as the workspace counts them."""
@@ -108,8 +111,15 @@ class Jobs:
                     f"run {key} is a run of job {job or 'none'} ({found.get('jobName')}), not of "
                     f"job {deployment.job} ({deployment.name}), which the playbook names"
                 )
+            self._starting.define(key, self._tasks(job))
         self._starting.know(key, runs.newest_repair(found))
         return deployment, Run(run=key, key=key, parameters=parameters.carried(found))
+
+    def _tasks(self, job: str) -> Any:
+        try:
+            return runs.job(self._api, job).get("tasks")
+        except (ApiRefused, Forbidden):
+            return None
 
     def overtaken(self, run: Run, deployment: Deployment) -> str | None:
         """Say what somebody else did about this ended run meanwhile, or what may still write."""

@@ -1,11 +1,13 @@
 """A cluster's logs around one task: searched first, and the whole log asked for where that is poor.
 
 Rules kept here: the driver before the executors, stderr before stdout, and no further once one of
-them says what went wrong; at most 24 hours, with milliseconds; the task run's lines, else the job
-run's, never those of other jobs; RFC3339 first and, where an instance refuses that, milliseconds
-since the epoch from then on; a whole log is gathered by the service in its own time: it is asked
-for once, given when it is there, and missing until then. What Kubernetes says while pods are taken
-down is noise. Names of a log line's fields are not established, so likely ones are tried.
+them says what went wrong in words of its own: a driver that only saw something fail elsewhere is no
+end of it, and then only the task's own lines count; at most 24 hours, with milliseconds; the task
+run's lines, else the job run's, never those of other jobs; RFC3339 first and, where an instance
+refuses that, milliseconds since the epoch from then on; a whole log is gathered by the service in
+its own time: it is asked for once, given when it is there, and missing until then. What Kubernetes
+says while pods are taken down is noise. Names of a log line's fields are not established, so likely
+ones are tried.
 
 Source: https://docs.oracle.com/en/cloud/paas/ai-data-platform/aiwap/rest-endpoints.html
 """
@@ -41,6 +43,12 @@ _SAYS = re.compile(
     r"Traceback \(most recent call last\)|Caused by:|OutOfMemory|OOMKilled|WORKFLOW_\w*\d|"
     r"^(?:\S+ ){0,4}[\w.]*[A-Za-z](?:Error|Exception)\b\s*:|Errno \d+"
 )
+_VAGUE = re.compile(
+    r"Traceback \(most recent call last\)|stage failure|Lost task|ExecutorLost|"
+    r"^(?:Caused by: )?(?:[\w.]+\.)?(?:RuntimeError|Exception|SparkException|Py4J\w*Error)\b"
+)
+_CONDITION = re.compile(r"\[[A-Z][A-Z0-9_]+(?:\.[A-Z0-9_]+)*\]")
+"""Spark's own name of what went wrong: `[UNRESOLVED_COLUMN.WITH_SUGGESTION]`."""
 _ADDRESS = re.compile(r"https?://[^\s\"'<>\\]+")
 _OPERATION = ("aidp-async-operation-key", "datalake-async-operation-key")
 
@@ -84,21 +92,24 @@ class Logs:
 
     def _around(self, place: Place) -> Told:
         found: list[Section] = []
-        missing: list[str] = []
+        said = False
         for kind, stream in _LOOKS:
-            lines = self._lines(place, kind, stream)
+            lines = self._lines(place, kind, stream, own=said)
             if lines:
                 found.append(Section(f"{place.task} {kind} {stream}", lines))
-            if says(lines):
-                return Told(tuple(found), tuple(missing))
+            if says(lines) and not vague(lines):
+                return Told(tuple(found))
+            said = said or says(lines)
+        if said:
+            return Told(tuple(found))
         whole = self._whole(place)
         sections = tuple(s for s in whole.sections if s.lines)
-        return Told((*found, *sections), (*missing, *whole.missing))
+        return Told((*found, *sections), whole.missing)
 
-    def _lines(self, place: Place, kind: str, stream: str) -> list[str]:
-        """Return the lines of the task run, else those of the job run."""
+    def _lines(self, place: Place, kind: str, stream: str, *, own: bool) -> list[str]:
+        """Return the lines of the task run, else those of the job run unless only its `own`."""
         for name, key in (("taskRunKey", place.task_run), ("jobRunKey", place.job_run)):
-            if not key:
+            if not key or (own and name == "jobRunKey"):
                 continue
             given = self._searched(place, kind, stream, f"{name} = {key}")
             if given:
@@ -156,6 +167,12 @@ class Logs:
 def says(lines: list[str]) -> bool:
     """Return whether lines say what went wrong."""
     return any(_SAYS.search(line) for line in lines)
+
+
+def vague(lines: list[str]) -> bool:
+    """Return whether lines that say what went wrong name no cause, but that of another process."""
+    said = (line for line in lines if _SAYS.search(line))
+    return all(_VAGUE.search(line) and not _CONDITION.search(line) for line in said)
 
 
 def rows(items: list[dict[str, Any]]) -> list[str]:
@@ -227,8 +244,21 @@ def _dicts(given: Any) -> list[dict[str, Any]]:
 
 
 def trace_in(sections: tuple[Section, ...]) -> notebooks.Raised | None:
-    """Return the exception that a cluster's log ends with, None where it has none."""
-    for section in sections:
-        if (found := notebooks.raised_in("\n".join(section.lines))) is not None:
-            return found
+    """Return the exception that a cluster's log ends with, None where it has none.
+
+    One that names a cause goes before one that does not, Python's before the executors' Java.
+    """
+    found = [r for s in sections if (r := notebooks.raised_in("\n".join(s.lines))) is not None]
+    telling = (raised for raised in found if not vague([raised.words]))
+    first = next(iter(found), None)
+    return next(telling, None) or _named(sections, first.trace if first else "") or first
+
+
+def _named(sections: tuple[Section, ...], trace: str) -> notebooks.Raised | None:
+    """Return the last exception that a line without a traceback names as a cause."""
+    lines = (line for section in reversed(sections) for line in reversed(section.lines))
+    for line in lines:
+        said = notebooks.RAISED.match(line.strip().removeprefix("Caused by: "))
+        if said is not None and not vague([line]):
+            return notebooks.Raised(said["name"].rpartition(".")[2], said["value"] or "", trace)
     return None

@@ -21,6 +21,8 @@ RAISED = re.compile(
     r"(?::\s?(?P<value>.*))?$"
 )
 
+_CLASS = re.compile(r"([A-Za-z_][\w.]*)(?::\s(.*))?")
+
 
 class Raised(NamedTuple):
     """An exception."""
@@ -97,7 +99,17 @@ def raised_in(text: str) -> Raised | None:
         if found := RAISED.match(lines[number]):
             value = "\n".join([found["value"] or "", *lines[number + 1 :]]).strip()
             return Raised(found["name"].rpartition(".")[2], value, "\n".join(lines))
-    return Raised("Exception", "", "\n".join(lines))
+    return Raised(*_after_frames(lines), "\n".join(lines))
+
+
+def _after_frames(lines: list[str]) -> tuple[str, str]:
+    """Return class and words of an exception whose name does not show that it is one."""
+    frames = [n for n, line in enumerate(lines) if line.startswith("  File ")]
+    after = lines[frames[-1] + 1 :] if frames else []
+    said = next((line for line in after if line.strip() and not line.startswith(" ")), "")
+    if named := _CLASS.fullmatch(said):
+        return named[1].rpartition(".")[2], named[2] or ""
+    return "Exception", said
 
 
 def _loaded(given: object) -> object:

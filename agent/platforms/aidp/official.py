@@ -3,8 +3,10 @@
 Rules kept here: one start of the command per request, never a second one for an unknown outcome; a
 login that was refused and could be renewed is a known one. Bodies go through a private file that is
 deleted. The command itself sends a request again on 429, 5xx and a broken connection, always with
-the retry token it was given. What it has no filters for (lists), files, clusters and deletes stay
-with REST. It is refused for older instances, whose paths it does not know, and for plain http.
+the retry token it was given; an update that was carried out and is sent again is then refused as
+changed meanwhile (412), so what is there is read back. What it has no filters for (lists), files,
+clusters and deletes stay with REST. It is refused for older instances, whose paths it does not
+know, and for plain http.
 
 Forms, answers and exit codes: https://docs.oracle.com/en/cloud/paas/ai-data-platform/aidug/sdk-cli.html
 """
@@ -17,13 +19,16 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from agent.errors import Unavailable, UsageError
+from agent.platforms.aidp import definitions, schedules
 from agent.platforms.aidp.auth import Auth
 from agent.platforms.aidp.base import OLDER, Base
-from agent.platforms.aidp.connection import Answer, Asked
-from agent.platforms.aidp.refusals import NOT_KNOWN, Said, refusal
+from agent.platforms.aidp.connection import BUNDLES, Answer, Asked
+from agent.platforms.aidp.refusals import NOT_KNOWN, Said, Stale, refusal
 from agent.platforms.aidp.replies import clean
 from agent.playbook.records import Aidp
 
@@ -94,14 +99,24 @@ class Official:
         by_token = self._auth.identity.kind == "security_token"  # others it renews by itself
         if by_token:
             self._auth.ready()
-        ended = self._asked(asked, arguments)
-        if by_token and _status(ended) in (401, 403) and self._auth.renew():
-            ended = self._asked(asked, arguments)
-        return self._read(asked, ended)
+        ended = self._asked(asked, arguments, base)
+        if by_token and self._may_renew(ended) and self._auth.renew():
+            ended = self._asked(asked, arguments, base)
+        try:
+            return self._read(asked, ended)
+        except Stale:
+            there = self._as_put(asked, base, workspace)
+            if there is None:
+                raise
+            return there
+
+    def there(self) -> None:
+        """Raise `UsageError` where the command is missing."""
+        self._command(self._auth.environment())
 
     def version(self) -> str:
         """Return its version. Raises `UsageError` where it is missing or says none."""
-        ended = self._run(["version"])
+        ended = self._run(["version"], None)
         found = _VERSION.search(ended.out + ended.err)
         if ended.code != 0 or found is None:
             said = clean(ended.out + ended.err)[:200] or "nothing"
@@ -118,36 +133,63 @@ class Official:
         if self._auth.region:
             yield from ("--region", self._auth.region)
 
-    def _asked(self, asked: Asked, arguments: Sequence[str]) -> _Ended:
+    def _may_renew(self, ended: _Ended) -> bool:
+        status = _status(ended)
+        if status not in (401, 403):
+            return False
+        words = str((_printed(ended.err) or {}).get("message") or "")
+        return not self._auth.clock(status, words)
+
+    def _as_put(self, asked: Asked, base: Base, workspace: str) -> Answer | None:
+        """Return the job where it is as we put it, for all that an etag says otherwise."""
+        if asked.method != "PUT" or asked.body is None:
+            return None
+        found = self.answer(Asked("GET", asked.path), base, workspace)
+        same = definitions.normal(found.body) == definitions.normal(asked.body)
+        as_paused = schedules.goes_on(found.body) == schedules.goes_on(asked.body)
+        return found if same and as_paused else None
+
+    def _asked(self, asked: Asked, arguments: Sequence[str], base: Base) -> _Ended:
         needs_body = asked.body is not None or asked.path.endswith("/fetchOutput")
         try:
             if not needs_body:
-                return self._run(arguments)
+                return self._run(arguments, base)
             with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
                 json.dump(dict(asked.body or {}), file)
                 file.flush()
-                return self._run([*arguments, "--body", f"@{file.name}"])
+                return self._run([*arguments, "--body", f"@{file.name}"], base)
         except subprocess.TimeoutExpired as error:
             unknown = NOT_KNOWN if asked.changes else ""
             said = f"the command {self._words[0]} did not end within {self._timeout_s:.0f} s"
             raise Unavailable(f"{asked.call}: {said}{unknown}") from error
 
-    def _run(self, arguments: Sequence[str]) -> _Ended:
-        env = {n: v for n, v in self._auth.environment().items() if not n.startswith("OCI_CLI_")}
+    def _command(self, env: Mapping[str, str]) -> str:
         command = shutil.which(self._words[0], path=env.get("PATH", os.defpath))
         if command is None:
             raise UsageError(
-                f"the command {self._words[0]!r} is not there: install aidp-cli, name yours as "
-                "aidp.command, or use `engine: rest` (--engine rest)"
+                f"the command {self._words[0]!r}, which engine: cli needs, is not there: `pip "
+                "install aidp-cli`, name yours as aidp.command, or use `engine: rest` "
+                "(--engine rest)"
             )
-        done = subprocess.run(  # noqa: S603  the user's own command, without a shell
-            [command, *self._words[1:], *arguments],
-            env=env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=self._timeout_s,
-            check=False,
-        )
+        return command
+
+    def _run(self, arguments: Sequence[str], base: Base | None) -> _Ended:
+        env = {n: v for n, v in self._auth.environment().items() if not n.startswith("OCI_CLI_")}
+        command = self._command(env)
+        if base is not None and base.local:
+            env["NO_PROXY"] = env["no_proxy"] = "*"  # as our own connections to this machine
+        try:
+            with _trusting(env) as env:
+                done = subprocess.run(  # noqa: S603  the user's own command, without a shell
+                    [command, *self._words[1:], *arguments],
+                    env=env,
+                    stdin=subprocess.DEVNULL,
+                    capture_output=True,
+                    timeout=self._timeout_s,
+                    check=False,
+                )
+        except OSError as error:
+            raise UsageError(f"the command {command} cannot be run: {error}") from error
         out, err = (part.decode("utf-8", "replace") for part in (done.stdout, done.stderr))
         return _Ended(done.returncode, out, err)
 
@@ -167,12 +209,26 @@ class Official:
             said = _printed(ended.err) or {}
             code, words = str(said.get("code") or ""), clean(said.get("message") or "")
             what = Said(asked.call, status, code, words, asked.changes)
-            raise refusal(what, self._auth.identity.who, self._auth.what_to_do())
+            to_do = self._auth.what_to_do(status, words)
+            raise refusal(what, self._auth.identity.who, to_do)
         words = clean(ended.err or ended.out)[:500] or f"nothing, exit code {ended.code}"
         call = f"{asked.call}: the command {self._words[0]} says: {words}"
         if ended.code == _USAGE:
             raise UsageError(call)
         raise Unavailable(f"{call}{unknown}")
+
+
+@contextmanager
+def _trusting(env: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """Let the command, which knows REQUESTS_CA_BUNDLE alone, trust what our own connections do."""
+    named = [env[name] for name in BUNDLES if env.get(name)]
+    if len(set(named)) < 2 or any(not Path(name).is_file() for name in named):
+        yield {**env, **({"REQUESTS_CA_BUNDLE": named[0]} if named else {})}
+        return
+    with tempfile.NamedTemporaryFile(suffix=".pem") as file:
+        file.write(b"\n".join(Path(name).read_bytes() for name in named))
+        file.flush()
+        yield {**env, "REQUESTS_CA_BUNDLE": file.name}
 
 
 def _form(asked: Asked) -> tuple[str, tuple[str, ...]] | None:

@@ -9,15 +9,13 @@ nothing is sent: the next plan asks about it. Files come before the definition.
 
 import hashlib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from agent.errors import Unavailable, UsageError
 from agent.platforms.aidp import (
     clusters,
     definitions,
     drift,
-    files,
-    jobclusters,
     jobfile,
     layout,
     ours,
@@ -25,9 +23,9 @@ from agent.platforms.aidp import (
     remote_job,
     schedules,
     sources,
+    wanting,
 )
 from agent.platforms.aidp.api import ApiRefused, Conflict, ServerError, Stale
-from agent.platforms.aidp.clusters import Cluster
 from agent.platforms.aidp.drift import Compared
 from agent.platforms.aidp.files import Files, Unlike
 from agent.platforms.aidp.jobfile import Problem
@@ -35,30 +33,11 @@ from agent.platforms.aidp.layout import Layout
 from agent.platforms.aidp.ours import Job, Taken
 from agent.platforms.aidp.planning import Planner
 from agent.platforms.aidp.session import Session
+from agent.platforms.aidp.wanting import Wanted
 from agent.records import Deployment, Effect, Failure, TaskKey, TaskSource, Tree
 
 _PLANNED = "planned"
 _MEANWHILE = "meanwhile"
-
-
-class Wanted(NamedTuple):
-    """What a deploy would make of the job."""
-
-    job: dict[str, Any]
-    """The definition, with everything paused that starts runs by itself."""
-    notes: tuple[str, ...]
-    there: Layout
-    files: dict[str, str]
-    """Digest by workspace path."""
-    clusters: tuple[Cluster, ...]
-    """Those its tasks run on."""
-    waits: tuple[str, ...]
-    """What is switched on once the job is proved."""
-
-    @property
-    def name(self) -> str:
-        """The job's name."""
-        return str(self.job["name"])
 
 
 class Owned:
@@ -101,23 +80,7 @@ class Owned:
         return jobfile.tolerant(tree, self._path), sources.Around(tree, local)
 
     def _wanted(self, tree: Tree) -> Wanted | tuple[Problem, ...]:
-        read = jobfile.read(tree, self._path, self._session.book, ours.room())
-        if isinstance(read, Problem):
-            return (read,)
-        job, wrong = read.job, list(read.wrong)
-        found = jobclusters.Found((), ())
-        if jobclusters.are_named(job):
-            found = jobclusters.fill(job, read.found.data, clusters.every(self._session))
-            wrong += found.wrong
-        if wrong:
-            return tuple(jobfile.problem(read.found, one) for one in wrong)
-        there = self.layout(tree)
-        made = jobfile.remote(job, there)
-        if self._session.book.job.id is None:
-            made = ours.marked(self._session, made)
-        brought = files.wanted(Path(tree.root), there, tree.files)
-        waits = schedules.goes_on(made)
-        return Wanted(schedules.paused(made), read.notes, there, brought, found.used, waits)
+        return wanting.read(self._session, tree, self._path, self.layout(tree))
 
     def _found(self, wanted: Wanted, previous: Deployment | None) -> Job | Problem | None:
         """Return the job to deploy onto, None where there is none yet."""
@@ -198,6 +161,9 @@ class Owned:
         if job is None or not _is_as(body, job):
             after = ", paused until it is proved" if wanted.waits else ""
             effects += sent(f"gives job {wanted.name} its definition{after}", body, self._path)
+        elif wanted.waits and (due := schedules.due(self._session, job)):
+            what = " and ".join(due)
+            effects += sent(f"switches on the {what} of {wanted.name} once it is proved", body)
         return effects
 
     def deploy(
@@ -218,9 +184,11 @@ class Owned:
             made = job or self._create(key, wanted)
             if made.bare:
                 remote_job.made(self._session, made.key, wanted.name)
-            self._put(wanted, made, changed=bool(brought))
+            self._put(wanted, made, tree, previous, changed=bool(brought))
             return self._record(tree, made.key, wanted)
         except (ApiRefused, NotMade, Unlike) as error:
+            if remote_job.is_question(error):
+                raise
             return (remote_job.refused(tree, error, self._path, parameters),)
 
     def _stopped(self, wanted: Wanted) -> list[Problem]:
@@ -255,20 +223,30 @@ class Owned:
         found = ours.find(self._session, wanted.name, None)
         return found if isinstance(found, Job) else None
 
-    def _put(self, wanted: Wanted, job: Job, *, changed: bool) -> None:
+    def _put(
+        self,
+        wanted: Wanted,
+        job: Job,
+        tree: Tree,
+        previous: Deployment | None,
+        *,
+        changed: bool,
+    ) -> None:
         session = self._session
         now = ours.read(session, job.key)._replace(bare=job.bare)
         mark = definitions.remember(session, definitions.normal(now.definition))
         body = self._body(wanted, now, changed=changed)
         planned = session.kept(_PLANNED, job.key)
-        if not _is_as(body, now):
-            if planned not in (None, mark) and not now.bare:
-                raise self._changed(wanted.name, job.key, planned)
+        is_as = _is_as(body, now)
+        if not is_as and planned not in (None, mark) and not now.bare:
+            raise self._changed(wanted.name, job.key, planned)
+        then = previous.tree if previous is not None and previous.job == job.key else None
+        schedules.wait(session, now, body, wanted.waits, tree=tree.digest, before=then)
+        if not is_as:
             try:
                 schedules.put(session, now, body, wanted.name)
             except Stale as error:
                 raise self._changed(wanted.name, job.key, mark) from error
-        schedules.wait(session, job.key, wanted.name, wanted.waits)
         session.keep(_MEANWHILE, job.key, None)
         session.keep(_PLANNED, job.key, None)
 

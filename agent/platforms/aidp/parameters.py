@@ -63,4 +63,4 @@ def same(run: Mapping[str, Any], own: Mapping[str, str], known: Mapping[str, str
     if named(run.get("parameters")) == own:
         return True
     told = carried(run)
-    return told == known or (not own and "parameters" not in run)
+    return told == known or (not own and not told)

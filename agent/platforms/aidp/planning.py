@@ -28,7 +28,7 @@ class Planner:
         self._session = session
         book = session.book
         self._production = book.production is not False
-        self._asks = self._production or book.approve.mode != "auto"
+        self._asks = self._production or book.approve.mode == "approve"
 
     def sent(self, detail: str, body: object, path: str | None = None) -> tuple[Effect, ...]:
         """Return the effect of sending a body; nothing where nobody asks. None = no body."""

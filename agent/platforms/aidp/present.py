@@ -125,6 +125,8 @@ class Present:
         try:
             remote_job.bring(self._session, self._files, tree, wanted, previous)
         except (ApiRefused, Unlike) as error:
+            if remote_job.is_question(error):
+                raise
             return (remote_job.refused(tree, error, None, parameters),)
         return self._record(tree, wanted.files)
 

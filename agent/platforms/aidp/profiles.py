@@ -3,7 +3,11 @@
 Rules kept here: the playbook (and `-p`) wins over the environment, the environment over the file;
 a profile that is not there is an error, never replaced by another one; nothing is written.
 
-Source: https://docs.oracle.com/en-us/iaas/Content/API/Concepts/sdkconfig.htm
+The `oci` command calls a profile --profile-name where it makes a session, and --profile where it
+renews one.
+
+Sources: https://docs.oracle.com/en-us/iaas/Content/API/Concepts/sdkconfig.htm and
+https://docs.oracle.com/iaas/tools/oci-cli/latest/oci_cli_docs/cmdref/session/authenticate.html
 """
 
 import configparser
@@ -49,7 +53,7 @@ class Identity(NamedTuple):
 
     def log_in(self, region: str | None) -> str:
         """Return the command with which a person makes a new session token for the profile."""
-        words = ["oci", "session", "authenticate", "--profile", self.profile or "DEFAULT"]
+        words = ["oci", "session", "authenticate", "--profile-name", self.profile or "DEFAULT"]
         if region:
             words += ["--region", region]
         if not self._is_usual:
@@ -116,7 +120,7 @@ def _parsed(file: Path, name: str) -> configparser.ConfigParser:
     parser = _read(file, configparser.DEFAULTSECT)
     there = [name for name in (configparser.DEFAULTSECT, *parser.sections()) if parser[name]]
     if name not in there:
-        login = shlex.join(["oci", "session", "authenticate", "--profile", name])
+        login = shlex.join(["oci", "session", "authenticate", "--profile-name", name])
         raise UsageError(
             f"{file} has no profile {name!r}; there is {', '.join(there) or 'none'}: name one with "
             f"-p (aidp.profile, OCI_CLI_PROFILE), or make it with `{login}`"

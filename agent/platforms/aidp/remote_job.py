@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from agent.errors import RunmendError
 from agent.platforms.aidp import definitions, drift, sources
+from agent.platforms.aidp.api import ApiRefused
 from agent.platforms.aidp.files import Files
 from agent.platforms.aidp.jobfile import Problem
 from agent.platforms.aidp.layout import Layout
@@ -111,6 +112,11 @@ def _failure(tree: Tree, found: list[Problem], path: str, parameters: dict[str, 
         ),
         started=False,
     )
+
+
+def is_question(error: RunmendError) -> bool:
+    """Return whether it was only a question that the service refused: nothing was to change."""
+    return isinstance(error, ApiRefused) and error.call.startswith("GET ")
 
 
 def refused(

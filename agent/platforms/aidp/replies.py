@@ -18,6 +18,7 @@ from agent import redaction
 _LONGEST_S = 900.0
 """A longer Retry-After is taken as this."""
 _SKEW_S = 300.0
+_OFF = re.compile(r"\b(?:clock skew|(?:date|clock) is off)\b", re.IGNORECASE)
 _TITLE = re.compile(r"<title>(.*?)</title>", re.DOTALL | re.IGNORECASE)
 
 
@@ -57,19 +58,22 @@ def wait_s(response: httpx.Response) -> float | None:
     return min(max(seconds, 0.0), _LONGEST_S) if seconds == seconds else None
 
 
-def skew(response: httpx.Response, now_s: float) -> str:
-    """Say how far our clock is from theirs where that is why a signature is refused, else ''."""
-    when = _moment(response.headers.get("date", ""))
-    if when is None:
-        return ""
-    off = now_s - when.timestamp()
-    if abs(off) < _SKEW_S:
-        return ""
-    side = "ahead of" if off > 0 else "behind"
-    return (
-        f"; this machine's clock is {abs(off) / 60:.0f} minutes {side} the service's, "
-        "and signatures are refused from 5 minutes on: set the clock"
-    )
+def skew(words: str, date: str, now_s: float) -> str:
+    """Say what is wrong with our clock where that is why a signature is refused, else ''.
+
+    `words`: what the service said; `date`: its Date header, '' where it is not known.
+    """
+    when = _moment(date)
+    off = 0.0 if when is None else now_s - when.timestamp()
+    if abs(off) >= _SKEW_S:
+        side = "ahead of" if off > 0 else "behind"
+        return (
+            f"this machine's clock is {abs(off) / 60:.0f} minutes {side} the service's, and "
+            "signatures are refused from 5 minutes on: set the clock"
+        )
+    if _OFF.search(words):
+        return "this machine's clock differs from the service's by too much: set the clock"
+    return ""
 
 
 def _moment(said: str) -> datetime | None:

@@ -1,13 +1,13 @@
 """A job's schedule waits for the proof: deployed paused, switched on once the job was verified.
 
-What the file says counts, and unsaid is on. It is kept beside the journal what waits, so that a
-later process of the case finds it.
+What the file says counts, and unsaid is on. What we paused is kept in the state folder, so that a
+later process, or a later case, finds it; what somebody else paused is theirs and stays so.
 
 Source: https://docs.oracle.com/en/cloud/paas/ai-data-platform/aidug/configure-jobs.html
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agent.errors import Unavailable
@@ -15,8 +15,10 @@ from agent.platforms.aidp import definitions, ours
 from agent.platforms.aidp.api import ApiRefused, Forbidden, NotFound
 from agent.platforms.aidp.ours import Job
 from agent.platforms.aidp.session import Session
+from agent.remote.kept import Kept
 
 _WAITS = ("schedule", "waits")
+_KIND = "paused"
 _PLACES = ("schedule", "continuous")
 """What starts runs by itself; both can be paused."""
 _PRINCIPALS = {
@@ -54,42 +56,102 @@ def not_allowed(session: Session) -> str | None:
     )
 
 
-def wait(session: Session, key: str, name: str, places: tuple[str, ...]) -> None:
-    """Remember what is to be switched on once the job is proved."""
-    session.keep(*_WAITS, {"job": key, "name": name, "places": list(places)} if places else None)
+def wait(
+    session: Session,
+    job: Job,
+    body: Mapping[str, Any],
+    places: tuple[str, ...],
+    *,
+    tree: str,
+    before: str | None,
+) -> None:
+    """Remember what is to be switched on once the job is proved; before `body` is put on it.
+
+    `places`: what the job's file wants to be on; `tree`: what is deployed now; `before`: what was
+    deployed before, None for nothing. What somebody else has paused stays theirs.
+    """
+    known = _known(session).read(_KIND, job.key) or {}
+    was_on, stays_on = goes_on(job.definition), goes_on(body)
+    off = [place for place in places if place not in stays_on]
+    mine = [p for p in off if p in was_on or p in known.get("places", ()) or not _has(job, p)]
+    session.keep(*_WAITS, {"job": job.key} if off else None)
+    record = {
+        "job": job.key,
+        "name": body.get("name"),
+        "places": mine,
+        "theirs": [place for place in off if place not in mine],
+        "tree": tree,
+        "before": known.get("before") or {"places": list(was_on), "tree": before},
+    }
+    _known(session).write(_KIND, job.key, record if off else None)
+
+
+def due(session: Session, job: Job) -> tuple[str, ...]:
+    """Return what we paused in an earlier case and a proof would switch on now."""
+    known = _known(session).read(_KIND, job.key) or {}
+    return tuple(known.get("places", ()))
 
 
 def settle(session: Session, proved: bool) -> tuple[str, ...]:
-    """Switch on what waited for the proof, or say that it stays paused; once."""
+    """Switch on what waited for the proof, or say that it stays paused; once.
+
+    Where the job was not proved, and what was deployed before is there again, what was on then is
+    switched on again.
+    """
     waits = session.kept(*_WAITS)
-    if not isinstance(waits, dict):
+    known = _known(session).read(_KIND, waits["job"]) if isinstance(waits, dict) else None
+    if not isinstance(known, dict):
         return ()
-    what = " and ".join(waits["places"])
-    name = f"the {what} of job {waits['name']}"
-    if not proved:
+    before = known["before"]
+    back = not proved and before["tree"] is not None and before["tree"] == known["tree"]
+    places = known["places"] if proved else before["places"] if back else []
+    why = "the job was proved" if proved else "what was deployed before is there again"
+    said = [
+        f"{_named(known['theirs'], known)} stays paused: somebody else paused it"
+        for _ in known["theirs"][:1]
+    ]
+    if not places:
         session.keep(*_WAITS, None)
-        return (f"{name} stays paused: the job was not proved",)
+        if known["places"]:
+            said.append(f"{_named(known['places'], known)} stays paused: the job was not proved")
+        return tuple(said)
+    name = _named(places, known)
     try:
-        said = _switch(session, waits, name)
+        said.append(_switch(session, known["job"], known["name"], places, f"{name}: {why}"))
     except (ApiRefused, Forbidden, Unavailable) as error:
-        return (f"{name} is still paused and could not be switched on: {error}",)
+        return (*said, f"{name} is still paused and could not be switched on: {error}")
     session.keep(*_WAITS, None)
-    return (said,)
+    _known(session).write(_KIND, known["job"], None)
+    return tuple(said)
 
 
-def _switch(session: Session, waits: Mapping[str, Any], name: str) -> str:
+def _known(session: Session) -> Kept:
+    """Return what outlives a case: a later one may prove the job."""
+    context = session.context
+    return Kept((context.state or context.folder) / "aidp")
+
+
+def _has(job: Job, place: str) -> bool:
+    return isinstance(job.definition.get(place), dict)
+
+
+def _named(places: Sequence[str], known: Mapping[str, Any]) -> str:
+    return f"the {' and '.join(places)} of job {known['name']}"
+
+
+def _switch(session: Session, key: str, job_name: str, places: Sequence[str], what: str) -> str:
     try:
-        job = ours.read(session, waits["job"])
+        job = ours.read(session, key)
     except NotFound:
-        return f"{name} is not switched on: the job is gone"
+        return f"not switched on, for the job is gone: {what}"
     body = definitions.stripped(job.definition)
-    there = [place for place in waits["places"] if isinstance(body.get(place), dict)]
+    there = [place for place in places if isinstance(body.get(place), dict)]
     for place in there:
         body[place]["pauseStatus"] = "UNPAUSED"
     if not there:
-        return f"{name} is not switched on: somebody else took it away"
-    put(session, job, body, waits["name"])
-    return f"switched on {name}, which had waited for the proof"
+        return f"not switched on, for somebody else took it away: {what}"
+    put(session, job, body, job_name)
+    return f"switched on {what}"
 
 
 def put(session: Session, job: Job, body: Mapping[str, Any], name: str) -> None:

@@ -33,11 +33,11 @@ class Seeking:
         """Return the keys of a job's newest runs, newest first."""
         return [str(r["key"]) for r in islice(runs.listed(self._api, job, cap=_BEFORE), _BEFORE)]
 
-    def active(self, job: str, besides: str | None = None) -> list[str]:
-        """Return the keys of a job's runs that have not ended, newest first."""
+    def active(self, job: str, besides: str | None = None) -> list[dict[str, Any]]:
+        """Return a job's runs that have not ended, newest first; summaries."""
         listed = runs.listed(self._api, job, cap=runs.PAGE)
-        found = (str(r["key"]) for r in listed if states.status(r) and not states.ended(r))
-        return [key for key in found if key != besides]
+        found = (run for run in listed if states.status(run) and not states.ended(run))
+        return [run for run in found if str(run["key"]) != besides]
 
     def since(self, record: Record) -> list[dict[str, Any]]:
         """Return the runs that the record's request may have started."""

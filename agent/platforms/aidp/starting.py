@@ -5,7 +5,8 @@ with the runs and repairs that were there; each request carries a retry token ma
 which holds for a day. Where its outcome is not known it is looked for first: one run by us, made
 since, with the same parameters, is the one; none, and the same request is sent again with its
 token, after a day with a new one; several, and a person must say. A run that the service skipped
-because another was active is none: the other is waited for.
+because another was active is none: the other is waited for. A repair that runs the job as it was
+before a fix is stopped, and a new run takes its place.
 
 Source: https://docs.oracle.com/en/cloud/paas/ai-data-platform/aiwap/
 """
@@ -28,7 +29,7 @@ from agent.records import Deployment, Failure, Repair, Run
 
 TOKEN_S = 86_400.0
 """How long the service knows a retry token, seconds."""
-_STARTS, _OURS = "starts", "repairs"
+_STARTS, _OURS, _DEFINED = "starts", "repairs", "defined"
 _AGAIN_S = 20.0
 _ACTIVE = re.compile(
     r"\b(?:still active|is active|still running|not (?:yet )?(?:in a )?termina)", re.I
@@ -113,6 +114,10 @@ class Starting:
         """Count the repairs of a run up to this one as known from now on."""
         self._session.keep(_OURS, run, max(repair, self.newest(run)))
 
+    def define(self, run: str, tasks: Any) -> None:
+        """Keep how a run's job declares its tasks, to see what changes until a repair."""
+        self._session.keep(_DEFINED, run, tasks)
+
     def _keep(self, key: str, record: Record) -> None:
         self._session.keep(_STARTS, key, record)
 
@@ -127,10 +132,11 @@ class Starting:
             besides = None if old is None else str(old["key"])
             if taken := self._seeking.active(deployment.job, besides):
                 note = "the job is continuous: the run that the platform started is taken"
-                return base | {"run": taken[0], "notes": [note]}
+                return base | {"run": str(taken[0]["key"]), "notes": [note]}
         base["before"] = self._seeking.newest(deployment.job)
         if repair is not None and old is not None:
-            return base | asking.again(job, old, repair)
+            defined = self._session.kept(_DEFINED, repair.run)
+            return base | asking.again(job, old, repair, defined)
         own = parameters.given(self._session.book.job.parameters)
         gone = [] if repair is None else [f"run {repair.run} is gone: the playbook's parameters"]
         known = parameters.named(job.get("parameters")) | own
@@ -138,8 +144,12 @@ class Starting:
 
     def _repair(self, key: str, record: Record) -> None:
         """Repair; where the service will not have it, the record asks for a new run instead."""
+        if record.get("undone"):
+            self._undo(key, record)
+            return
         if record["asked"] is not None:
-            if self._settled(key, record, self._seeking.repaired(record)):
+            if (found := self._seeking.repaired(record)) is not None:
+                self._repaired(key, record, found)
                 return
             ended(self._api, record["of"], self._now())
         self._asking(key, record)
@@ -155,30 +165,51 @@ class Starting:
         number = runs.newest_repair(answer.body)
         if number <= record["seen"]:  # an answer from before it began, or one that tells nothing
             number = self._seeking.repaired(record) or record["seen"] + 1
-        self._settled(key, record, number)
+        self._repaired(key, record, number)
 
     def _not_repaired(self, key: str, record: Record, error: ApiRefused) -> None:
         """Read back what a refused repair did; ask for a new run where it did nothing."""
         run = ended(self._api, record["of"], self._now())
-        if run is not None and self._settled(key, record, seeking.ours(run, record)):
+        if run is not None and (found := seeking.ours(run, record)) is not None:
+            self._repaired(key, record, found)
             return
         if _ACTIVE.search(error.message):
             said = f"run {record['of']} cannot be repaired yet: {error}"
             raise Unavailable(said, retry_after_s=_AGAIN_S, works=True) from error
+        self._instead(key, record, f"a new run, because no repair was possible: {error}")
+
+    def _instead(self, key: str, record: Record, why: str) -> None:
         again = record.pop("instead")
-        again["notes"] = [f"a new run, because no repair was possible: {error}", *again["notes"]]
+        again["notes"] = [why, *again["notes"]]
         before = self._seeking.newest(record["job"])
         record |= {**again, "mode": "run", "asked": None, "before": before}
         record["attempt"] += 1
         self._keep(key, record)
 
-    def _settled(self, key: str, record: Record, repair: int | None) -> bool:
-        if repair is None:
-            return False
-        self.know(record["of"], repair)
-        record |= {"run": record["of"], "repairs": record["of"], "resolved": True}
+    def _repaired(self, key: str, record: Record, repair: int) -> None:
+        run = record["of"]
+        self.know(run, repair)
+        if record["had"] and asking.as_before(runs.get(self._api, run), record):
+            record["undone"] = repair
+            self._keep(key, record)
+            self._undo(key, record)
+            return
+        self.define(run, record["defined"])
+        record |= {"run": run, "repairs": run, "resolved": True}
         self._keep(key, record)
-        return True
+
+    def _undo(self, key: str, record: Record) -> None:
+        """Stop a repair that runs what was before the fix; then ask for a new run."""
+        run = runs.found(self._api, record["of"])
+        why = "the repair took up the job's definition of before the change"
+        if run is not None and not states.ended(run):
+            path = f"/jobRuns/{quote(record['of'], safe='')}/actions/cancel"
+            what = f"cancel-run-{record['name']}"
+            if states.status(run) != "CANCELING":
+                self._api.send("POST", path, what=what, token=token(key, record["of"], "undo"))
+            raise Unavailable(f"{why}: it is stopped, a new run follows", works=True)
+        ended(self._api, record["of"], self._now())
+        self._instead(key, record, f"a new run: {why}")
 
     def _new(self, key: str, record: Record) -> Failure | None:
         """Start a new run, or find the one that a lost request started."""
@@ -227,7 +258,10 @@ class Starting:
         active = self._seeking.active(record["job"])
         if len(active) < record["most"]:
             return
-        said = f"run {active[0]} of the job is active, which takes {record['most']} at a time"
+        run, most = active[0]["key"], record["most"]
+        if states.status(active[0]) == states.BLOCKED:
+            raise Held(f"run {run} of the job is BLOCKED and may go on: cancel it first")
+        said = f"run {run} of the job is active, which takes {most} at a time"
         if record["endless"]:
             raise Held(f"{said}, and has no end: cancel it to run what was deployed")
         raise Unavailable(f"{said}: ours waits for its end", retry_after_s=_AGAIN_S, works=True)
@@ -242,6 +276,7 @@ class Starting:
         if states.status(run) == "SKIPPED" and record["asked"] is not None:
             self._skipped(key, record)
         self.know(record["run"], runs.newest_repair(run))
+        self.define(record["run"], record["defined"])
         record |= {"known": parameters.carried(run) or record["known"], "resolved": True}
         self._keep(key, record)
 
@@ -254,7 +289,7 @@ class Starting:
         record["notes"].append(f"run {run} was skipped by the service: another was active")
         record |= {"run": None, "asked": None, "attempt": record["attempt"] + 1}
         self._keep(key, record)
-        who = f"run {others[0]} of the job is" if others else "another run of the job was"
+        who = f"run {others[0]['key']} of the job is" if others else "another run of the job was"
         said = f"run {run} was skipped, because {who} active; ours waits for its end"
         raise Unavailable(said, retry_after_s=_AGAIN_S, works=True)
 

@@ -92,11 +92,16 @@ class Transfer:
         with contextlib.suppress(Conflict):
             try:
                 self._api.send("POST", "/objects", {}, what=what, headers=headers)
-            except NotFound:
-                # Older instances have an action of its own for it.
-                path = "/objects/actions/createDirectory"
-                alone = {"path": headers["path"]}
-                self._api.send("POST", path, {}, what=what, headers=alone)
+            except NotFound as error:
+                self._make_folder_as_before(headers["path"], what, error)
+
+    def _make_folder_as_before(self, path: str, what: str, refused: ApiRefused) -> None:
+        """Make a folder by the action that older instances have; `refused` where there is none."""
+        address = "/objects/actions/createDirectory"
+        try:
+            self._api.send("POST", address, {}, what=what, headers={"path": path})
+        except NotFound:
+            raise refused from None
 
     def delete(self, path: str) -> bool:
         """Delete a file; return whether it was there."""

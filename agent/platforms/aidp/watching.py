@@ -33,6 +33,8 @@ WEDGED_S = 900.0
 _LOOK_S = 25.0
 _TWICE = 2
 """Looks in a row that do not find a run, before it is gone."""
+_TRIES = 4
+"""Looks after which a value that cannot be fetched is not known: the run has ended all the same."""
 _STEPS = 3
 """Running tasks whose last words are read at a look, and looks without any."""
 _STEP = re.compile(r"\[Step \d+/\d+\][^\n]*")
@@ -55,6 +57,7 @@ class Watching:
         self._api = session.api
         self._now = now
         self._values: dict[str, Value] = {}
+        self._unread: Counter[str] = Counter()
         self._wordless: Counter[str] = Counter()
         self._told: set[tuple[str, str]] = set()
         self._looks: dict[str, tuple[object, int]] = {}
@@ -194,10 +197,15 @@ class Watching:
         if key not in self._values:
             try:
                 run = self._api.get(f"/taskRuns/{quote(key, safe='')}")
+                kind = kind or (run.get("task") or {}).get("type")
+                self._values[key] = outputs.exit_value(kind, outputs.fetch(self._api, run))
             except (ApiRefused, Forbidden):
                 return Value(known=False)
-            kind = kind or (run.get("task") or {}).get("type")
-            self._values[key] = outputs.exit_value(kind, outputs.fetch(self._api, run))
+            except Unavailable:
+                self._unread[key] += 1
+                if self._unread[key] < _TRIES:
+                    raise
+                return Value(known=False)
         return self._values[key]
 
     def _step(self, one: Nested) -> str | None:

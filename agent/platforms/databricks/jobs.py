@@ -40,6 +40,8 @@ _CANCELLING_S = 5.0
 class Jobs:
     """One case's runs of one job."""
 
+    repairs_whole = False
+
     def __init__(self, session: Session, now: Callable[[], float] = time.time) -> None:
         """`now` returns seconds since the epoch, as the workspace counts them."""
         self._session = session

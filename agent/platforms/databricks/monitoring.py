@@ -53,6 +53,8 @@ _KEYS = "monitoring-keys"
 class Monitoring:
     """One case's connection; the whole platform protocol."""
 
+    repairs_whole = False
+
     def __init__(self, session: Session, now: Callable[[], float] = time.time) -> None:
         """Connect; `now` gives seconds since the epoch. Nothing is sent yet."""
         self._session = session

@@ -57,6 +57,8 @@ _LOOK_S = 15.0
 class Pipelines:
     """One case's updates of one pipeline."""
 
+    repairs_whole = False
+
     def __init__(self, session: Session, now: Callable[[], float] = time.time) -> None:
         """`now` returns seconds since the epoch, as the workspace counts them."""
         self._session = session

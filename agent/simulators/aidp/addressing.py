@@ -7,9 +7,8 @@ import re
 from typing import NamedTuple
 
 from agent.simulators.aidp.options import Family
+from agent.simulators.control import ROOT
 
-ROOT = "/__simulator/"
-"""Where the simulator's own controls lie."""
 FAMILIES: dict[tuple[str, str], Family] = {
     ("20260430", "aiDataPlatforms"): "GA",
     ("20240831", "dataLakes"): "LA",

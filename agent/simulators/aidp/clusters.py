@@ -166,7 +166,7 @@ def _create(sim: "Simulator", request: Request) -> Reply:
 def _update(sim: "Simulator", request: Request) -> Reply:
     document = computing.find(sim, request.args["cluster"])
     _match(sim, request, document)
-    given = request._replace(body={"type": document["spec"]["type"], **request.body})
+    given = request.but(body={"type": document["spec"]["type"], **request.body})
     spec = _checked(sim, given, own=document["key"])
     if (was := computing.state(sim, document)) not in ("ACTIVE", "STOPPED", "FAILED"):
         raise wire.conflict(f"Cluster cannot be updated in state {was}.", "IncorrectState")

@@ -204,7 +204,7 @@ def _put(
     user: str,
     description: str | None = None,
 ) -> dict[str, Any]:
-    now = sim.now_ms()
+    now = sim.clock.now_ms()
     before = sim.store.get(KIND, path)
     document = {
         "path": path,

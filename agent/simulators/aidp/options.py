@@ -2,18 +2,14 @@
 
 from typing import Literal
 
-from agent.records import Record
-from agent.simulators.faults import RetryAfter
+from agent.simulators.options import AnyOptions
 
 Family = Literal["GA", "LA"]
 """Version and prefix of every path: GA = 20260430/aiDataPlatforms, LA = 20240831/dataLakes."""
 
 
-class Options(Record):
+class Options(AnyOptions):
     """How this workspace behaves where real ones differ."""
-
-    realistic: bool = False
-    """Clusters take minutes to start, as they do for real; else they are ready at once."""
 
     cluster_name: str = "rehearsal_cluster"
     """Display name of the cluster that a new workspace has."""
@@ -27,11 +23,8 @@ class Options(Record):
     """How far a request's `date` may be off the service's time."""
     clock_off_s: float = 0.0
     """How far the service's idea of the time is ahead of this machine's, for `skew_s`."""
-    token_s: float = 3600.0
-    """How long a session token holds."""
     refresh_works: bool = True
     """A session can be refreshed; else whoever opened it has to sign in again."""
-    retry_after: RetryAfter = "seconds"
     retry_token_conflict: bool = True
     """A known opc-retry-token with another body is 409; else it gets the first reply as well."""
     page_size: int = 100

@@ -8,10 +8,12 @@ the task "", it is the run's own: no task runs, the run as a whole goes so.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import ConfigDict, Field, JsonValue, ValidationError
+from pydantic import Field, JsonValue
 
 from agent.records import Record
+from agent.simulators import outcomes
 from agent.simulators.aidp.wire import invalid
+from agent.simulators.outcomes import Declared
 
 if TYPE_CHECKING:
     from agent.simulators.aidp.service import Simulator
@@ -36,6 +38,7 @@ Status = Literal[
     "TIMED_OUT",
     "PAUSED_MAINTENANCE",
 ]
+"""Every word of the service for how a run or a task run stands."""
 
 
 class Pass(Record):
@@ -46,10 +49,8 @@ class Pass(Record):
     message: str = ""
 
 
-class Outcome(Record):
+class Outcome(Declared):
     """How one try at a task, or a run, goes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
 
     status: Status = "SUCCESS"
     """How it ends; one that ends nothing, such as BLOCKED, stays until somebody cancels."""
@@ -92,17 +93,12 @@ def declare(
 
     `job`: its name, `*` = any; `task`: its key, "" = the run itself.
     """
-    with sim.lock:
-        key = f"{job}\n{task}"
-        before = (sim.store.get(KIND, key) or {"outcomes": []})["outcomes"]
-        one = {"left": times, "outcome": outcome.model_dump(mode="json")}
-        sim.store.put(KIND, key, {"outcomes": [*before, one]})
+    outcomes.put(sim, KIND, f"{job}\n{task}", [(outcome, times)], after=True)
 
 
 def forget(sim: "Simulator", job: str, task: str) -> None:
     """Let the task run for real from here on."""
-    with sim.lock:
-        sim.store.delete(KIND, f"{job}\n{task}")
+    outcomes.put(sim, KIND, f"{job}\n{task}", [])
 
 
 def declare_json(sim: "Simulator", body: Mapping[str, Any]) -> None:
@@ -116,27 +112,10 @@ def declare_json(sim: "Simulator", body: Mapping[str, Any]) -> None:
         raise invalid('expected {"job": NAME, "task": KEY, "times": N, "outcome": {...}}')
     if said is None:
         forget(sim, job, task)
-        return
-    try:
-        outcome = Outcome.model_validate(said)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        known = ", ".join(Outcome.model_fields)
-        raise invalid(f"outcome: {where}: {first['msg']} (fields: {known})") from error
-    declare(sim, job, task, outcome, times=times)
+    else:
+        declare(sim, job, task, outcomes.read(Outcome, said, invalid), times=times)
 
 
 def take(sim: "Simulator", job: str, task: str) -> Outcome | None:
     """Return the outcome of the try that begins now; None = it runs for real."""
-    for key in (f"{job}\n{task}", f"{ANY}\n{task}"):
-        found = (sim.store.get(KIND, key) or {"outcomes": []})["outcomes"]
-        if not found:
-            continue
-        first = found[0]
-        if first["left"] is not None:
-            first["left"] -= 1
-        left = found if first["left"] != 0 else found[1:]
-        sim.store.put(KIND, key, {"outcomes": left})
-        return Outcome.model_validate(first["outcome"])
-    return None
+    return outcomes.take(sim, KIND, Outcome, f"{job}\n{task}", f"{ANY}\n{task}")

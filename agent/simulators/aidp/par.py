@@ -30,7 +30,7 @@ def link(sim: "Simulator", path: str, *, writes: bool, user: str, kind: str = "F
         "writes": writes,
         "user": user,
         "type": kind,
-        "expires_ms": sim.now_ms() + round(sim.options.par_s * 1000),
+        "expires_ms": sim.clock.now_ms() + round(sim.options.par_s * 1000),
     }
     sim.store.put(KIND, token, document)
     return f"{sim.url}/p/{token}/n/simulator/b/workspace/o/{quote(path.lstrip('/'), safe='')}"
@@ -93,7 +93,7 @@ def _opened(sim: "Simulator", request: Request, *, writes: bool) -> dict[str, An
         raise missing("The pre-authenticated request was not found.")
     if filestore.canonical(request.args["path"]) != known["path"]:
         raise missing("The pre-authenticated request is for another object.")
-    if sim.now_ms() >= int(known["expires_ms"]):
+    if sim.clock.now_ms() >= int(known["expires_ms"]):
         raise ApiError(401, "NotAuthenticated", "The pre-authenticated request has expired.")
     return known
 

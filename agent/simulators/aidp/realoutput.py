@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from agent.engine import request
+from agent.simulators import processes
 
 TASK = "task"
 """The only task of the engine's run; keys of AIDP's tasks may have other characters."""
@@ -12,7 +13,6 @@ _RUNTIME = str(Path(__file__).with_name("runtime"))
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _TRACE = "Traceback (most recent call last)"
 _RAISED = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Warning)\b")
-_EXIT = "NotebookExit"
 _MOST = 1_000_000
 """Characters of a stream that are kept, its end."""
 
@@ -54,10 +54,7 @@ def collect(place: Path, spec: dict[str, Any], state: dict[str, Any]) -> Ended:
 
 
 def _read(file: Path) -> str:
-    try:
-        return file.read_bytes().decode("utf-8", "replace")[-_MOST:]
-    except OSError:
-        return ""
+    return processes.text(file)[-_MOST:]
 
 
 def _notebook_error(last: Path) -> dict[str, Any]:
@@ -65,10 +62,9 @@ def _notebook_error(last: Path) -> dict[str, Any]:
     if said is not None:
         return {"error": said["last"], "trace": said["text"]}
     for cell in (request.read(last / "executed.ipynb") or {}).get("cells", ()):
-        for output in cell.get("outputs") or ():
-            if output.get("output_type") == "error" and output.get("ename") != _EXIT:
-                lines = "\n".join(str(line) for line in output.get("traceback") or ())
-                return {"error": f"{output['ename']}: {output['evalue']}", "trace": lines}
+        if (output := processes.error_of(cell)) is not None:
+            lines = "\n".join(str(line) for line in output.get("traceback") or ())
+            return {"error": f"{output['ename']}: {output['evalue']}", "trace": lines}
     told = request.read(last / "error.json") or {}
     error = str(told.get("message") or "the task's process died")
     return {"error": error, "trace": _read(last / "stderr") or error}
@@ -83,13 +79,9 @@ def _script_error(err: str, state: dict[str, Any]) -> dict[str, Any]:
 
 def book(place: Path) -> dict[str, Any] | None:
     """Return the notebook that a try executed, with its outputs; None where there is none."""
-    found = sorted((place / "run" / "tasks" / TASK).glob("*/executed.ipynb"))
-    content = request.read(found[-1]) if found else None
-    if not isinstance(content, dict):
-        return None
-    for cell in content.get("cells") or ():
-        outputs = cell.get("outputs") or ()
-        kept = [one for one in outputs if one.get("ename") != _EXIT]
+    content = processes.executed(place, TASK)
+    for cell in (content or {}).get("cells") or ():
         if cell.get("cell_type") == "code":
-            cell["outputs"] = kept
+            outputs = cell.get("outputs") or ()
+            cell["outputs"] = [one for one in outputs if not processes.leaves(one)]
     return content

@@ -1,30 +1,24 @@
 """Tasks run for real: the workspace's files in a private folder, the engine's processes on them.
 
-    task_runs/<task run key>/<try>/tree/           every file of the workspace
-                                   plan.json       what is run, on which requirements
-                                   prepared.json   the interpreter, or why there is none; last
-                                   run/            the engine's run folder
-
-What lies there decides, never who asks: after a restart of the simulator an environment that was
-being built is built again, and a task that was running is found where it is. A file's content is
-the one it has when the task begins.
+A try's folder is `task_runs/<task run key>/<try>`. A file's content is the one it has when the task
+begins. What else lies there, and what a restart finds: `agent.simulators.processes`.
 """
 
 import contextlib
 import os
 import shlex
 import sys
-import threading
-import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agent.engine import cells, commands, environments, request, runs
 from agent.engine.job import Job, NotebookTask, SparkPythonTask, Task
 from agent.errors import Unavailable
+from agent.simulators import processes
 from agent.simulators.aidp import filestore, parameters, realoutput
 from agent.simulators.aidp.realoutput import TASK, Ended
 from agent.simulators.aidp.rundocs import Run, TaskRun
+from agent.simulators.processes import NoEnvironment
 
 if TYPE_CHECKING:
     from agent.simulators.aidp.service import Simulator
@@ -46,9 +40,6 @@ exec(compile({side!r}, 'aidp', 'exec'), __aidp__)
 globals().update(__aidp__['made'])
 del dbutils, getArgument, __aidp__"""
 """Gives a notebook what it finds on a cluster; what Databricks has is not there."""
-
-_building: "weakref.WeakKeyDictionary[Simulator, dict[str, threading.Thread]]"
-_building = weakref.WeakKeyDictionary()
 
 
 class Plan(NamedTuple):
@@ -91,8 +82,7 @@ def prepare(sim: "Simulator", run: Run, task: TaskRun) -> str | None:
             needs += cells.installs(cells.read(tree, file))
         needs.append(environments.KERNEL)
     plan = Plan(spec["type"], file, list(dict.fromkeys(needs)))
-    request.save(place / "plan.json", plan._asdict())
-    _build(sim, task, plan)
+    processes.prepare(sim, place, plan._asdict())
     return None
 
 
@@ -105,57 +95,20 @@ def _file(tree: Path, named: str, suffix: str) -> str | None:
     return None
 
 
-def _build(sim: "Simulator", task: TaskRun, plan: Plan) -> None:
-    """Make the environment in a thread, unless one is at it."""
-    threads = _building.setdefault(sim, {})
-    place, cache = folder(sim, task), sim.cache
-    if str(place) in threads:
-        return
-
-    def build() -> None:
-        made = environments.prepare(cache, plan.requirements, place / "tree")
-        if isinstance(made, environments.NotBuilt):
-            found = {"failed": made.message, "output": made.output}
-        else:
-            found = {"python": str(made.python)}
-        request.save(place / "prepared.json", found)
-
-    thread = threading.Thread(target=build, name=f"environment {task['key']}", daemon=True)
-    threads[str(place)] = thread
-    thread.start()
-
-
 def due(sim: "Simulator", task: TaskRun, now_ms: int) -> int | None:
     """Return now where the try can move on, None while it has to wait."""
-    place = folder(sim, task)
-    if task["phase"] == "setup":
-        if (place / "prepared.json").exists():
-            return max(int(task["exec_at"]), int(task["launched"]))
-        _build(sim, task, Plan(**request.read(place / "plan.json")))
-        return None
-    if not (place / "run" / "request.json").exists():
-        return int(task["stop_at"])
-    seen = _look(place)
-    return None if seen is None or seen.state == "running" else now_ms
-
-
-def _look(place: Path) -> runs.Seen | None:
-    try:
-        return runs.look(place / "run")
-    except Unavailable:
-        return None  # what is left of it cannot be ended yet; asked again at the next tick
+    waits = task["phase"] == "setup"
+    return processes.due(sim, folder(sim, task), task, now_ms, waits=waits)
 
 
 def start(sim: "Simulator", run: Run, task: TaskRun) -> Ended | None:
     """Start the try, whose environment is made; return how it ended where it cannot begin."""
     place = folder(sim, task)
-    made = request.read(place / "prepared.json")
-    if "failed" in made:
-        message = f"Library installation failed: {made['failed']}"
-        left = {"error": message, "trace": made["output"]}
-        return Ended("INTERNAL_ERROR", message, left)
-    plan = Plan(**request.read(place / "plan.json"))
-    wanted = _request(sim, run, task, plan, made["python"])
+    python = processes.interpreter(place)
+    if isinstance(python, NoEnvironment):
+        left = {"error": python.message, "trace": python.output}
+        return Ended("INTERNAL_ERROR", python.message, left)
+    wanted = _request(sim, run, task, Plan(**processes.plan(place)), python)
     try:
         runs.start(place / "run", wanted, runs.environment((), os.environ))
     except Unavailable as error:
@@ -207,19 +160,15 @@ def _words(line: str) -> list[str]:
 def ended(sim: "Simulator", task: TaskRun) -> Ended | None:
     """Return how the try ended, None while it goes on."""
     place = folder(sim, task)
-    if not (place / "run" / "request.json").exists():
+    if not processes.started(place):
         return Ended("CANCELED", None, {})
-    seen = _look(place)
-    if seen is None or seen.state == "running":
-        return None
-    return realoutput.collect(place, task["spec"], seen.tasks[TASK])
+    seen = processes.ended(place)
+    return None if seen is None else realoutput.collect(place, task["spec"], seen.tasks[TASK])
 
 
 def stop(sim: "Simulator", task: TaskRun) -> None:
     """Ask the try's processes to end; never waits for it."""
-    place = folder(sim, task) / "run"
-    if place.is_dir():
-        (place / "cancel").touch()
+    processes.stop(folder(sim, task))
 
 
 def executed(sim: "Simulator", task: TaskRun, number: int) -> dict[str, Any] | None:

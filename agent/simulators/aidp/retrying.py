@@ -32,7 +32,7 @@ def replay(sim: "Simulator", request: Request) -> Reply | None:
     if len(token) > LONGEST:
         raise invalid(f"opc-retry-token must be at most {LONGEST} characters long")
     known = sim.store.get(KIND, f"{token} {request.path}")
-    if known is None or sim.now_ms() - int(known["at_ms"]) >= HOLDS_MS:
+    if known is None or sim.clock.now_ms() - int(known["at_ms"]) >= HOLDS_MS:
         return None
     if known["sha256"] != _digest(request) and sim.options.retry_token_conflict:
         message = "The opc-retry-token was used before, with another request."
@@ -50,7 +50,7 @@ def keep(sim: "Simulator", request: Request, reply: Reply) -> None:
         return
     coded = isinstance(reply.body, bytes)
     document = {
-        "at_ms": sim.now_ms(),
+        "at_ms": sim.clock.now_ms(),
         "sha256": _digest(request),
         "status": reply.status,
         "base64": coded,
@@ -63,7 +63,7 @@ def keep(sim: "Simulator", request: Request, reply: Reply) -> None:
 def prepare(sim: "Simulator") -> None:
     """Forget the tokens that no longer hold."""
     for key, known in sim.store.items(KIND):
-        if sim.now_ms() - int(known["at_ms"]) >= HOLDS_MS:
+        if sim.clock.now_ms() - int(known["at_ms"]) >= HOLDS_MS:
             sim.store.delete(KIND, key)
 
 

@@ -8,8 +8,9 @@ Source of the words: aidp-python-client 5.1.1, models/state.py.
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
+from agent.simulators.aidp.outcomes import Status
 from agent.simulators.aidp.wire import missing
 
 if TYPE_CHECKING:
@@ -24,23 +25,7 @@ ROW = "run_row"
 ACTIVE = "active_run"
 TASK = "task_run"
 
-STATUSES = (
-    "PENDING",
-    "QUEUED",
-    "RUNNING",
-    "SKIPPED",
-    "INTERNAL_ERROR",
-    "BLOCKED",
-    "SUCCESS",
-    "FAILED",
-    "CANCELING",
-    "CANCELED",
-    "UPSTREAM_CANCELED",
-    "UPSTREAM_FAILED",
-    "EXCLUDED",
-    "TIMED_OUT",
-    "PAUSED_MAINTENANCE",
-)
+STATUSES: tuple[Status, ...] = get_args(Status)
 ENDED = frozenset(STATUSES) - {
     "PENDING",
     "QUEUED",

@@ -18,20 +18,8 @@ from agent.simulators.routing import Route
 if TYPE_CHECKING:
     from agent.simulators.aidp.service import Simulator
 
-FILTERED = (
-    "PENDING",
-    "QUEUED",
-    "RUNNING",
-    "SKIPPED",
-    "INTERNAL_ERROR",
-    "BLOCKED",
-    "SUCCESS",
-    "FAILED",
-    "CANCELED",
-    "UPSTREAM_CANCELED",
-    "UPSTREAM_FAILED",
-    "EXCLUDED",
-)
+_NO_FILTERS = ("CANCELING", "TIMED_OUT", "PAUSED_MAINTENANCE")
+FILTERED = tuple(status for status in rundocs.STATUSES if status not in _NO_FILTERS)
 """The statuses that lists can be filtered by."""
 _SORTED = {"timeCreated": "created", "displayName": "name", "status": "status"}
 _RECENT = 10

@@ -1,11 +1,10 @@
-"""What moves runs on: events in the order of their times, up to the clock.
+"""What moves runs on: what is due in each, and what follows from it at once."""
 
-However far the clock jumps, each event is handled at its own time: a task begins when the one
-before it ended, a queued run when the one before it did.
-"""
-
+from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
+from agent.simulators import timeline
 from agent.simulators.aidp import (
     beginning,
     declared,
@@ -18,11 +17,10 @@ from agent.simulators.aidp import (
 )
 from agent.simulators.aidp.outcomes import Outcome
 from agent.simulators.aidp.rundocs import Run
+from agent.simulators.timeline import Event
 
 if TYPE_CHECKING:
     from agent.simulators.aidp.service import Simulator
-
-_EVENTS = 200_000
 
 
 def prepare(sim: "Simulator") -> None:
@@ -31,19 +29,16 @@ def prepare(sim: "Simulator") -> None:
 
 
 def tick(sim: "Simulator") -> None:
-    """Handle every event up to now. Raises `RuntimeError` where there is no end of them."""
-    now = sim.clock.now_ms()
-    for _ in range(_EVENTS):
-        runs = ((at, run) for run in rundocs.active(sim) if (at := due(sim, run, now)) is not None)
-        first = min(runs, key=lambda pair: pair[0], default=None)
-        start = schedules.due(sim)
-        if start is not None and start[0] <= (now if first is None else min(first[0], now)):
-            schedules.fire(sim, start[1], start[0])
-        elif first is not None and first[0] <= now:
-            step(sim, first[1], first[0])
-        else:
-            return
-    raise RuntimeError("the simulated runs do not come to rest")
+    """Handle every event up to now."""
+    timeline.catch_up(sim, _coming)
+
+
+def _coming(sim: "Simulator", now_ms: int) -> Iterator[Event]:
+    if (start := schedules.due(sim)) is not None:
+        yield Event(start[0], partial(schedules.fire, sim, start[1]))
+    for run in rundocs.active(sim):
+        if (at := due(sim, run, now_ms)) is not None:
+            yield Event(at, partial(step, sim, run))
 
 
 def due(sim: "Simulator", run: Run, now_ms: int) -> int | None:

@@ -5,23 +5,25 @@ signature verified; both path families answer; a POST with a known opc-retry-tok
 was the first time and done once; every answer carries opc-request-id.
 """
 
-import importlib
 import re
+import time
 import uuid
+from email.utils import formatdate
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
-from agent.simulators.aidp import faulting, identity, retrying, signing
-from agent.simulators.aidp.addressing import ROOT, Address, address, root
+from agent.simulators.aidp import identity, retrying, signing
+from agent.simulators.aidp.addressing import Address, address, root
 from agent.simulators.aidp.options import Family, Options
 from agent.simulators.aidp.wire import ApiError, Request, missing, parsed
 from agent.simulators.clock import Clock
-from agent.simulators.faults import KINDS, REFUSALS, Fault
+from agent.simulators.faults import KINDS, REFUSALS
 from agent.simulators.loopback import Reply
 from agent.simulators.routing import Route, Routes
 from agent.simulators.service import Service
+from agent.simulators.wire import Refusal
 
 MODULES = (
     "control",
@@ -72,11 +74,13 @@ class Call(NamedTuple):
     """The whole path and query, as sent."""
 
 
-class Simulator(Service[Call]):
+class Simulator(Service[Request, Call]):
     """A workspace in a folder; `start` serves it on loopback, `stop` ends it for good.
 
     The same folder brings back the same jobs, runs, files, keys and ids.
     """
+
+    options: Options
 
     def __init__(
         self,
@@ -89,8 +93,8 @@ class Simulator(Service[Call]):
         """Open the workspace; `cache`: where environments of real tasks are kept, None = inside.
 
         Raises `UsageError` where the folder is in use or cannot be used."""
-        super().__init__(folder, clock=clock, cache=cache, kinds=(*KINDS, *REFUSALS))
-        self.options = options or Options()
+        kinds = (*KINDS, *REFUSALS)
+        super().__init__(folder, options or Options(), clock=clock, cache=cache, kinds=kinds)
         known = identity.settle(self.store)
         self.region = identity.REGION
         self.tenancy_id = known["tenancy"]
@@ -101,8 +105,7 @@ class Simulator(Service[Call]):
         self.cluster_key = known["cluster"]
         self.cluster_name = self.options.cluster_name
         self.config_file = identity.write(self)
-        modules = _modules()
-        self.use(modules)
+        modules = self.use(MODULES)
         self.routes = Routes(_below(modules, "ROUTES", "/workspaces/{ws}"))
         self.open_routes = Routes(_below(modules, "OPEN_ROUTES", ""))
 
@@ -110,61 +113,39 @@ class Simulator(Service[Call]):
         """Return the path of the workspace, as `/20260430/aiDataPlatforms/<id>/workspaces/<ws>`."""
         return f"{root(family)}/{self.instance_id}/workspaces/{self.workspace}"
 
-    def now_ms(self) -> int:
-        """Return the simulator's time, milliseconds since the epoch."""
-        return self.clock.now_ms()
-
     def new_key(self) -> str:
         """Return a key for something new: a UUID."""
         return str(uuid.uuid4())
 
-    def advance(self, seconds: float) -> None:
-        """Move the time on and everything with it."""
-        self.clock.advance(seconds)
-        self.tick()
-
-    def answer(self, method: str, target: str, headers: dict[str, str], raw: bytes) -> Reply | None:
-        """Return the reply to one request; None = close the connection without one.
-
-        `target`: path and query as sent; `headers`: names in lower case.
-        """
+    def taken(self, method: str, target: str, headers: dict[str, str], raw: bytes) -> Request:
+        """Return a request, its path below the workspace or the instance where it has one."""
         place = address(target)
-        ours = place.path.startswith(ROOT) and place.family is None
-        fault = None if ours else self.faults.strike(method, place.path)
-        if fault is not None and fault.kind == "slow":
-            self.closing.wait(fault.seconds)
         pairs = tuple(parse_qsl(place.query, keep_blank_values=True))
-        query, family = dict(pairs), place.family or "GA"
-        request = Request(method, place.path, {}, query, {}, raw, headers, "", family, pairs)
-        with self.lock:
-            if self.closing.is_set():
-                return None
-            key_id, reply = self._answered(place, target, request, fault)
-            status = reply.status if reply is not None else 0
-            body = _noted(raw)
-            self.note(Call(method, place.path, query, body, status, key_id, headers, target))
-        return None if reply is None else _named(reply, headers)
+        return Request(
+            method=method,
+            path=place.path,
+            query=dict(pairs),
+            raw=raw,
+            headers=headers,
+            pairs=pairs,
+            target=target,
+            place=place,
+        )
 
-    def _answered(
-        self, place: Address, target: str, request: Request, fault: Fault | None
-    ) -> tuple[str, Reply | None]:
-        """Return whose signature was verified, and the reply."""
-        key_id = ""
-        try:
-            self.tick()
-            if place.family is not None:
-                who = signing.verify(self, request.method, target, request.headers, request.raw)
-                key_id = who.key_id
-                request = request._replace(user=who.user, by_token=who.by_token)
-            if fault is not None and fault.kind == "drop_before":
-                return key_id, None
-            early = faulting.early(fault, self.options, self.now_ms())
-            reply = early or self._routed(place, request)
-        except ApiError as error:
-            reply = error.reply()
-        return key_id, faulting.late(fault, reply, self.options, self.now_ms())
+    def fields(self, request: Request) -> dict[str, Any]:
+        """Return the body's JSON object. Raises `ApiError`."""
+        return parsed(request.raw)
 
-    def _routed(self, place: Address, request: Request) -> Reply:
+    def admitted(self, request: Request) -> Request:
+        """Return the request with who signed it; what is no API path needs no signature."""
+        if request.place.family is None:
+            return request
+        who = signing.verify(self, request.method, request.target, request.headers, request.raw)
+        return request.but(key_id=who.key_id, user=who.user, by_token=who.by_token)
+
+    def handle(self, request: Request) -> Reply:
+        """Carry out a request. Raises `ApiError`."""
+        place = request.place
         if place.family is None:
             found = self.open_routes.find(request.method, place.path)
         else:
@@ -174,13 +155,11 @@ class Simulator(Service[Call]):
         if found is None:
             raise missing()
         route, args = found
-        body = {} if route.raw else parsed(request.raw)
-        request = request._replace(args=args, body=body)
+        request = request.but(args=args, body={} if route.raw else self.fields(request))
         with self.store.changes():
             if (known := retrying.replay(self, request)) is not None:
                 return known
-            answer = route.handler(self, request)
-            reply = answer if isinstance(answer, Reply) else Reply(body=answer)
+            reply = self.called(route, request)
             retrying.keep(self, request, reply)
             return reply
 
@@ -193,7 +172,41 @@ class Simulator(Service[Call]):
     def trouble(self, status: int, message: str) -> Reply:
         """Return what is said of a request that never reached the service's own code."""
         code = "InternalError" if status >= 500 else "InvalidParameter"
-        return ApiError(status, code, message).reply()
+        return self.refusal(ApiError(status, code, message))
+
+    def refusal(self, error: Refusal) -> Reply:
+        """Return the error as it goes over the wire."""
+        return Reply(error.status, {"code": error.code, "message": error.message})
+
+    def trouble_of(self, kind: str) -> ApiError:
+        """Return how the platform words a fault."""
+        if kind in ("401", "expired"):
+            return signing.refused("a fault that was asked for")
+        return missing() if kind == "404" else ApiError(*_TROUBLES[kind])
+
+    def headed(self, request: Request, reply: Reply) -> Reply:
+        """Add opc-request-id, the client's own where it sent one, and the service's time."""
+        given = request.headers.get("opc-request-id", "")
+        name = given if re.fullmatch(r"[\w-]{1,255}", given, re.ASCII) else uuid.uuid4().hex.upper()
+        off = self.options.clock_off_s
+        dated = {"Date": formatdate(time.time() + off, usegmt=True)} if off else {}
+        return reply._replace(headers={"opc-request-id": name, **dated, **reply.headers})
+
+    def call(self, request: Request, body: dict[str, Any] | bytes | None, status: int) -> Call:
+        """Return how a request is taken down."""
+        headers = dict(request.headers)
+        asked = (request.method, request.path, request.query)
+        return Call(*asked, body, status, request.key_id, headers, request.target)
+
+
+_TROUBLES = {
+    "403": (403, "NotAuthorized", "The user is not allowed to do this."),
+    "409": (409, "IncorrectState", "The resource is not in a state that allows this."),
+    "412": (412, "NoEtagMatch", "The etag in the if-match header does not match the resource's."),
+    "429": (429, "TooManyRequests", "Too many requests for the user. Please try again later."),
+    "500": (500, "InternalError", "An internal server error has occurred."),
+    "503": (503, "ServiceUnavailable", "The service is currently unavailable."),
+}
 
 
 def _below(modules: list[ModuleType], name: str, root: str) -> list[Route]:
@@ -203,22 +216,3 @@ def _below(modules: list[ModuleType], name: str, root: str) -> list[Route]:
     if name == "ROUTES":
         routes += [r for module in modules for r in getattr(module, "INSTANCE_ROUTES", ())]
     return routes
-
-
-def _noted(raw: bytes) -> dict[str, Any] | bytes | None:
-    try:
-        return (parsed(raw) if raw else None) or (raw or None)
-    except ApiError:
-        return raw
-
-
-def _named(reply: Reply, headers: dict[str, str]) -> Reply:
-    """Add opc-request-id: the client's own where it sent one."""
-    given = headers.get("opc-request-id", "")
-    name = given if re.fullmatch(r"[\w-]{1,255}", given, re.ASCII) else uuid.uuid4().hex.upper()
-    return reply._replace(headers={"opc-request-id": name, **reply.headers})
-
-
-def _modules() -> list[ModuleType]:
-    package = __name__.rpartition(".")[0]
-    return [importlib.import_module(f"{package}.{name}") for name in MODULES]

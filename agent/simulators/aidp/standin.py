@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.simulators.aidp.addressing import ROOT
 from agent.simulators.aidp.identity import SESSION
+from agent.simulators.control import ROOT
 
 if TYPE_CHECKING:
     from agent.simulators.aidp.service import Simulator

@@ -10,12 +10,15 @@ import binascii
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any
 
+from agent.simulators.aidp.addressing import Address
 from agent.simulators.aidp.options import Family
 from agent.simulators.loopback import Reply
+from agent.simulators.wire import AnyRequest, Refusal, Sort
 
 if TYPE_CHECKING:
     from agent.simulators.aidp.service import Simulator
@@ -23,100 +26,28 @@ if TYPE_CHECKING:
 MOST = 1000
 """Items of a page, at most."""
 
-_MISSING = object()
 
-
-class ApiError(Exception):
+class ApiError(Refusal):
     """A refusal, as the service words it."""
 
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
 
-    def reply(self) -> Reply:
-        """Return it as it goes over the wire."""
-        return Reply(self.status, {"code": self.code, "message": self.message})
+@dataclass(frozen=True, kw_only=True)
+class Request(AnyRequest):
+    """One request. Its path is below `/workspaces/{ws}`, else below the instance, else whole; as
+    sent, not decoded. `user`: OCID of who signed, empty on pre-authenticated links and controls."""
 
-
-class Request(NamedTuple):
-    """One request, taken apart."""
-
-    method: str
-    path: str
-    """Below `/workspaces/{ws}`, else below the instance, else whole; as sent, not decoded."""
-    args: dict[str, str]
-    """What the placeholders of the route's pattern stand for, percent-decoded."""
-    query: dict[str, str]
-    """The last value of each name."""
-    body: dict[str, Any]
-    raw: bytes
-    headers: Mapping[str, str]
-    """Names in lower case."""
-    user: str
-    """OCID of who signed; empty on pre-authenticated links and controls."""
-    family: Family
-    pairs: tuple[tuple[str, str], ...] = ()
-    """Every name and value of the query, in order."""
+    target: str
+    """The whole path and query, as sent."""
+    place: Address
+    key_id: str = ""
+    """Whose signature was verified; empty where none was."""
     by_token: bool = False
     """It was signed with a session or principal token, not with an API key."""
 
-    def value(self, name: str) -> Any:
-        """Return what path, body or query say, in this order; None where none of them does."""
-        for place in (self.args, self.body, self.query):
-            if place.get(name) is not None:
-                return place[name]
-        return None
-
-    @overload
-    def number(self, name: str) -> int: ...
-    @overload
-    def number(self, name: str, default: int) -> int: ...
-    @overload
-    def number(self, name: str, default: None) -> int | None: ...
-    def number(self, name: str, default: Any = _MISSING) -> int | None:
-        """Return an integer given as number or text. Raises `ApiError` where it is neither."""
-        value = self._given(name, default)
-        if value is default:
-            return default  # type: ignore[no-any-return]  # the overloads say what it is
-        if isinstance(value, str) and re.fullmatch(r"-?\d+", value):
-            return int(value)
-        if isinstance(value, int) and not isinstance(value, bool):
-            return value
-        raise invalid(f"{name} must be a number")
-
-    @overload
-    def text(self, name: str) -> str: ...
-    @overload
-    def text(self, name: str, default: str) -> str: ...
-    @overload
-    def text(self, name: str, default: None) -> str | None: ...
-    def text(self, name: str, default: Any = _MISSING) -> str | None:
-        """Return a text. Raises `ApiError` where it is missing or none."""
-        value = self._given(name, default)
-        if value is default:
-            return default  # type: ignore[no-any-return]  # the overloads say what it is
-        if not isinstance(value, str):
-            raise invalid(f"{name} must be a string")
-        return value
-
-    def flag(self, name: str, default: bool = False) -> bool:
-        """Return a boolean given as such, or as `true`/`True`/`1` or their opposites."""
-        return _boolean(name, self.value(name), default)
-
-    def header_flag(self, name: str, default: bool = False) -> bool:
-        """Return a boolean header; SDKs write `True`."""
-        return _boolean(name, self.headers.get(name), default)
-
-    def listed(self, name: str) -> list[Any]:
-        """Return a list from the body, or every value of that name in the query."""
-        value = self.body.get(name)
-        if value is None:
-            return [v for k, v in self.pairs if k == name]
-        if not isinstance(value, list):
-            raise invalid(f"{name} must be an array")
-        return value
+    @property
+    def family(self) -> Family:
+        """Version and prefix of the path."""
+        return self.place.family or "GA"
 
     @property
     def operation_header(self) -> str:
@@ -124,23 +55,24 @@ class Request(NamedTuple):
         prefix = "aidp" if self.family == "GA" else "datalake"
         return f"{prefix}-async-operation-key"
 
-    def _given(self, name: str, default: Any) -> Any:
-        value = self.value(name)
-        if value is not None:
-            return value
-        if default is _MISSING:
-            where = "query param " if self.method in ("GET", "HEAD", "DELETE") else ""
-            raise invalid(f"{where}{name} must not be null")
-        return default
+    def header_flag(self, name: str, default: bool = False) -> bool:
+        """Return a boolean header; SDKs write `True`."""
+        return self.boolean(name, self.headers.get(name), default)
 
+    def invalid(self, message: str) -> ApiError:
+        """Return the refusal of what was sent."""
+        return invalid(message)
 
-def _boolean(name: str, value: Any, default: bool) -> bool:
-    if value is None or value == "":
-        return default
-    word = str(value).strip().lower()
-    if word in ("true", "1", "false", "0"):
-        return word in ("true", "1")
-    raise invalid(f"{name} must be true or false")
+    def unfit(self, name: str, value: Any, sort: Sort) -> ApiError:
+        """Return the refusal of a value that is not what it has to be."""
+        del value
+        wanted = {"boolean": "true or false", "array": "an array"}.get(sort, f"a {sort}")
+        return invalid(f"{name} must be {wanted}")
+
+    def lacking(self, name: str) -> ApiError:
+        """Return the refusal of a request that does not say `name`."""
+        where = "query param " if self.method in ("GET", "HEAD", "DELETE") else ""
+        return invalid(f"{where}{name} must not be null")
 
 
 def invalid(message: str) -> ApiError:

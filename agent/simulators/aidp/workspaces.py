@@ -19,7 +19,7 @@ NAME = "rehearsal"
 def prepare(sim: "Simulator") -> None:
     """Note when the workspace was made."""
     if sim.store.get("simulator", "workspace") is None:
-        sim.store.put("simulator", "workspace", {"made_ms": sim.now_ms()})
+        sim.store.put("simulator", "workspace", {"made_ms": sim.clock.now_ms()})
 
 
 def _workspace(sim: "Simulator") -> dict[str, Any]:

@@ -222,14 +222,14 @@ def _delete(sim: "Simulator", request: Request) -> dict[str, Any]:
 
 
 def _list_versions(sim: "Simulator", request: Request) -> dict[str, Any]:
-    found = _get(sim, request._replace(args={**request.args, "family": "models"}))
+    found = _get(sim, request.but(args={**request.args, "family": "models"}))
     start = found["full_name"] + "/"
     versions = [v for k, v in sim.store.items(_VERSIONS) if k.startswith(start)]
     return paged(versions, request, name="model_versions")
 
 
 def _create_version(sim: "Simulator", request: Request) -> dict[str, Any]:
-    found = _get(sim, request._replace(args={**request.args, "family": "models"}))
+    found = _get(sim, request.but(args={**request.args, "family": "models"}))
     start = found["full_name"] + "/"
     number = 1 + sum(k.startswith(start) for k, _ in sim.store.items(_VERSIONS))
     document = {

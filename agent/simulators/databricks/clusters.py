@@ -141,7 +141,7 @@ def _update(sim: "Simulator", request: Request) -> dict[str, Any]:
     named = {one: given.get(one) for one in (given if fields == ["*"] else fields)}
     whole = {**document["spec"], **named, "cluster_id": document["id"]}
     kept = {k: v for k, v in whole.items() if v is not None}
-    return _edit(sim, request._replace(body=kept))
+    return _edit(sim, request.but(body=kept))
 
 
 def _resize(sim: "Simulator", request: Request) -> dict[str, Any]:
@@ -189,8 +189,8 @@ def _event_page(request: Request, found: list[dict[str, Any]]) -> dict[str, Any]
     size = request.number("page_size", 0) or request.number("limit", 0) or 50
     if request.body.get("offset") and request.page() is None:
         body = {**request.body, "page_token": f"at-{request.number('offset')}"}
-        request = request._replace(body=body)
-    request = request._replace(body={**request.body, "page_size": size})
+        request = request.but(body=body)
+    request = request.but(body={**request.body, "page_size": size})
     page = paged(found, request, name="events", size="page_size", most=500)
     if "next_page_token" in page:
         asked = {k: v for k, v in request.body.items() if k not in ("page_token", "page_size")}

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from agent.engine import request
+from agent.simulators import processes
 from agent.simulators.databricks.rundocs import Attempt
 
 _CELL = re.compile(r"Cell(?:\x1b\[[\d;]*m|\s)*In\s?\[(?P<number>\d+)\](?:\x1b\[[\d;]*m)*, line ")
 _RAISED = re.compile(r"^[A-Za-z_][\w.]*(?:Error|Exception|Exit|Interrupt|Warning|NotDefined)\b.*")
 _TRACE = "Traceback (most recent call last)"
-_EXIT = "NotebookExit"
 
 
 def collect(
@@ -26,29 +26,14 @@ def collect(
             found["result"] = left.read_text("utf-8")
         if not good:
             found |= _notebook_error(last, attempt) or _told(last)
-        found["printed"] = _read(last / "stdout")
+        found["printed"] = processes.text(last / "stdout")
     else:
-        out, err = _read(last / "stdout"), _read(last / "stderr")
+        out, err = processes.text(last / "stdout"), processes.text(last / "stderr")
         found["logs"] = out + err
         if not good:
             found |= _script_error(err, state) if kind != "dbt_task" else _told(last)
     values = request.read(last / "values.json")
     return found, values if isinstance(values, dict) else {}
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_bytes().decode("utf-8", "replace")
-    except OSError:
-        return ""
-
-
-def error_of(cell: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the error among a cell's outputs; leaving the notebook is none."""
-    for output in cell.get("outputs") or ():
-        if output.get("output_type") == "error" and output.get("ename") != _EXIT:
-            return dict(output)
-    return None
 
 
 def traced(output: dict[str, Any], base: int) -> str:
@@ -64,7 +49,7 @@ def traced(output: dict[str, Any], base: int) -> str:
 def _notebook_error(last: Path, attempt: Attempt) -> dict[str, Any] | None:
     book = request.read(last / "executed.ipynb")
     for cell in (book or {}).get("cells", ()):
-        if (output := error_of(cell)) is not None:
+        if (output := processes.error_of(cell)) is not None:
             error = f"{output['ename']}: {output['evalue']}"
             return {"error": error, "error_trace": traced(output, attempt["run_id"])}
     return None
@@ -73,7 +58,10 @@ def _notebook_error(last: Path, attempt: Attempt) -> dict[str, Any] | None:
 def _told(last: Path) -> dict[str, Any]:
     """Return what the engine's command told of the failure: SQL cells, dbt, a dead kernel."""
     said = request.read(last / "error.json") or {}
-    return {"error": said.get("message") or "Unknown error", "error_trace": _read(last / "stderr")}
+    return {
+        "error": said.get("message") or "Unknown error",
+        "error_trace": processes.text(last / "stderr"),
+    }
 
 
 def _script_error(err: str, state: dict[str, Any]) -> dict[str, Any]:

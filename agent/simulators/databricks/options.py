@@ -2,22 +2,18 @@
 
 from typing import Literal
 
-from agent.records import Record
-from agent.simulators.faults import RetryAfter
+from agent.simulators.options import AnyOptions
 
 
-class Options(Record):
+class Options(AnyOptions):
     """How this workspace behaves where real ones differ, or differ over time."""
 
-    realistic: bool = False
-    """Compute takes minutes to start, as it does for real; else it is ready at once."""
     unknown_id_status: Literal[404, 400] = 404
     """What an unknown job, run or cluster id is answered with; both have been seen."""
     failed_parent: Literal["INTERNAL_ERROR", "TERMINATED"] = "INTERNAL_ERROR"
     """`life_cycle_state` of a run of which a task failed."""
     integer_error_code: bool = False
     """`error_code` is the HTTP status as an integer, as old endpoints have it."""
-    retry_after: RetryAfter = "seconds"
     run_shape: Literal["both", "state", "status"] = "both"
     """Which of the two models of a run's state it carries."""
     unknown_enum: bool = False
@@ -26,8 +22,6 @@ class Options(Record):
     """`/.well-known/databricks-config` answers, as OAuth by databricks-sdk needs it; else 404."""
     serverless_retry: bool = False
     """A failed task without a cluster is tried once more by itself, unless it says otherwise."""
-    token_s: float = 3600.0
-    """How long tokens of the OAuth endpoint hold."""
     duplicate_alert_status: Literal[400, 409] = 400
     """What a second alert of the same name is answered with."""
     spark_python: str = ""

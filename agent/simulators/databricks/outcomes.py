@@ -8,10 +8,11 @@ alone.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ConfigDict, Field, JsonValue, ValidationError
+from pydantic import Field, JsonValue
 
-from agent.records import Record
+from agent.simulators import outcomes
 from agent.simulators.databricks.wire import invalid
+from agent.simulators.outcomes import Declared
 
 if TYPE_CHECKING:
     from agent.simulators.databricks.service import Simulator
@@ -19,10 +20,8 @@ if TYPE_CHECKING:
 KIND = "outcome"
 
 
-class Outcome(Record):
+class Outcome(Declared):
     """How one attempt at a task goes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
 
     result: str = "SUCCESS"
     """`result_state`, as `runs/get` spells it."""
@@ -51,18 +50,13 @@ class Outcome(Record):
     """`state_message`; None = what the service says."""
 
 
-def declare(sim: "Simulator", task: str | tuple[str, str], *outcomes: Outcome) -> None:
+def declare(sim: "Simulator", task: str | tuple[str, str], *declared: Outcome) -> None:
     """Say how the next attempts at a task go: `task` is its key, or (job name, its key).
 
     What was declared for it before is forgotten; no outcome at all lets the task run for real.
     """
     job, key = ("", task) if isinstance(task, str) else task
-    with sim.lock:
-        if not outcomes:
-            sim.store.delete(KIND, f"{job}\n{key}")
-            return
-        listed = [outcome.model_dump(mode="json") for outcome in outcomes]
-        sim.store.put(KIND, f"{job}\n{key}", {"outcomes": listed, "taken": 0})
+    outcomes.put(sim, KIND, f"{job}\n{key}", outcomes.for_good(declared))
 
 
 def declare_json(sim: "Simulator", body: Mapping[str, Any]) -> None:
@@ -73,23 +67,9 @@ def declare_json(sim: "Simulator", body: Mapping[str, Any]) -> None:
     task, job, listed = body.get("task"), body.get("job") or "", body.get("outcomes")
     if not isinstance(task, str) or not isinstance(job, str) or not isinstance(listed, list):
         raise invalid('expected {"task": KEY, "job": NAME (optional), "outcomes": [{...}, ...]}')
-    try:
-        outcomes = [Outcome.model_validate(one) for one in listed]
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        known = ", ".join(Outcome.model_fields)
-        raise invalid(f"outcome: {where}: {first['msg']} (fields: {known})") from error
-    declare(sim, (job, task), *outcomes)
+    declare(sim, (job, task), *(outcomes.read(Outcome, one, invalid) for one in listed))
 
 
 def take(sim: "Simulator", job: str, task: str) -> Outcome | None:
     """Return the outcome of the attempt that begins now; None = it runs for real."""
-    for key in (f"{job}\n{task}", f"\n{task}"):
-        found = sim.store.get(KIND, key)
-        if found is None:
-            continue
-        listed, taken = found["outcomes"], found["taken"]
-        sim.store.put(KIND, key, found | {"taken": taken + 1})
-        return Outcome.model_validate(listed[min(taken, len(listed) - 1)])
-    return None
+    return outcomes.take(sim, KIND, Outcome, f"{job}\n{task}", f"\n{task}")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from agent.engine import cells as notebook_cells
+from agent.simulators import processes
 from agent.simulators.databricks import files, jobsettings, leftovers, realtasks, rundocs, runviews
 from agent.simulators.databricks.rundocs import Attempt, Run
 from agent.simulators.databricks.wire import Request, invalid
@@ -168,7 +169,7 @@ def _ran(cell: dict[str, Any], place: int, attempt: Attempt) -> dict[str, Any]:
         elif kind in ("execute_result", "display_data"):
             data.append(_text("mimeBundle", output.get("data", {}), None))
     _show(command, data)
-    if (failed := leftovers.error_of(cell)) is not None:
+    if (failed := processes.error_of(cell)) is not None:
         summary = f"{failed['ename']}: {failed['evalue']}"
         _fail(command, summary, leftovers.traced(failed, attempt["run_id"]))
     return command

@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agent.simulators import processes
 from agent.simulators.databricks import lakehouse, pipeline_output, pipeline_sources
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def follow(sim: "Simulator", update: dict[str, Any]) -> dict[str, Any]:
     now = sim.clock.now_ms()
     ended = seen.state != "running"
     last = place / "run" / "tasks" / _TASK / "1"
-    said = pipeline_output.entries(_read(last / "stdout"), ended=ended)
+    said = pipeline_output.entries(processes.text(last / "stdout"), ended=ended)
     catalog = str(update["config"].get("catalog") or lakehouse.DEFAULT_CATALOG)
     for entry in said[update.get("said", 0) :]:
         _add(update, pipeline_output.read(entry, catalog), now)
@@ -124,7 +125,7 @@ def follow(sim: "Simulator", update: dict[str, Any]) -> dict[str, Any]:
         update["real"] = False
         step: dict[str, Any] = {"at": now, "state": "COMPLETED" if good else "FAILED"}
         if not good:
-            step["errors"] = _why(update, _read(last / "stderr"), place, catalog)
+            step["errors"] = _why(update, processes.text(last / "stderr"), place, catalog)
         update["plan"].append(step)
     return update
 
@@ -166,15 +167,6 @@ def _why(update: dict[str, Any], stderr: str, place: Path, catalog: str) -> list
     return [{"class_name": "RuntimeException", "message": lines[-1] if lines else "It was lost."}]
 
 
-def _read(file: Path) -> str:
-    try:
-        return file.read_bytes().decode("utf-8", "replace")
-    except OSError:
-        return ""
-
-
 def stop(sim: "Simulator", update: dict[str, Any]) -> None:
     """Ask the process of an update to end; never waits for it."""
-    run = folder(sim, update) / "run"
-    if run.is_dir():
-        (run / "cancel").touch()
+    processes.stop(folder(sim, update))

@@ -7,10 +7,11 @@ by every update after it.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from agent.records import Record
+from agent.simulators import outcomes
 from agent.simulators.databricks.wire import invalid
+from agent.simulators.outcomes import Declared
 
 if TYPE_CHECKING:
     from agent.simulators.databricks.service import Simulator
@@ -18,11 +19,7 @@ if TYPE_CHECKING:
 KIND = "pipeline_outcome"
 
 
-class _Declared(Record):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
-
-
-class Frame(_Declared):
+class Frame(Declared):
     """One frame of a stack."""
 
     declaring_class: str = ""
@@ -31,7 +28,7 @@ class Frame(_Declared):
     line_number: int = 0
 
 
-class Trouble(_Declared):
+class Trouble(Declared):
     """One exception of an error event, as the service spells its fields."""
 
     class_name: str = "org.apache.spark.sql.AnalysisException"
@@ -42,7 +39,7 @@ class Trouble(_Declared):
     stack: tuple[Frame, ...] = ()
 
 
-class Expectation(_Declared):
+class Expectation(Declared):
     """What a data quality rule counted."""
 
     name: str
@@ -51,7 +48,7 @@ class Expectation(_Declared):
     failed_records: int = 0
 
 
-class Flow(_Declared):
+class Flow(Declared):
     """How one flow of an update goes."""
 
     name: str
@@ -65,14 +62,14 @@ class Flow(_Declared):
     """What a failed flow's event carries."""
 
 
-class Step(_Declared):
+class Step(Declared):
     """A state of an update and how long it lasts."""
 
     state: str
     seconds: float = Field(default=0.0, ge=0)
 
 
-class Outcome(_Declared):
+class Outcome(Declared):
     """How one update goes."""
 
     result: Literal["COMPLETED", "FAILED", "CANCELED"] = "COMPLETED"
@@ -92,14 +89,9 @@ class Outcome(_Declared):
     """The platform tries again after this failure, where the pipeline is in production."""
 
 
-def declare(sim: "Simulator", pipeline: str, *outcomes: Outcome) -> None:
+def declare(sim: "Simulator", pipeline: str, *declared: Outcome) -> None:
     """Say how the next updates of a pipeline, by name or id, go; none = they run for real."""
-    with sim.lock:
-        if not outcomes:
-            sim.store.delete(KIND, pipeline)
-            return
-        listed = [outcome.model_dump(mode="json") for outcome in outcomes]
-        sim.store.put(KIND, pipeline, {"outcomes": listed, "taken": 0})
+    outcomes.put(sim, KIND, pipeline, outcomes.for_good(declared))
 
 
 def declare_json(sim: "Simulator", body: Mapping[str, Any]) -> None:
@@ -110,23 +102,9 @@ def declare_json(sim: "Simulator", body: Mapping[str, Any]) -> None:
     pipeline, listed = body.get("pipeline"), body.get("outcomes")
     if not isinstance(pipeline, str) or not isinstance(listed, list):
         raise invalid('expected {"pipeline": NAME or ID, "outcomes": [{...}, ...]}')
-    try:
-        outcomes = [Outcome.model_validate(one) for one in listed]
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        known = ", ".join(Outcome.model_fields)
-        raise invalid(f"outcome: {where}: {first['msg']} (fields: {known})") from error
-    declare(sim, pipeline, *outcomes)
+    declare(sim, pipeline, *(outcomes.read(Outcome, one, invalid) for one in listed))
 
 
 def take(sim: "Simulator", *names: str) -> Outcome | None:
     """Return the outcome of the update that begins now; None = it runs for real."""
-    for name in names:
-        found = sim.store.get(KIND, name)
-        if found is None:
-            continue
-        listed, taken = found["outcomes"], found["taken"]
-        sim.store.put(KIND, name, found | {"taken": taken + 1})
-        return Outcome.model_validate(listed[min(taken, len(listed) - 1)])
-    return None
+    return outcomes.take(sim, KIND, Outcome, *names)

@@ -1,14 +1,17 @@
-"""What moves runs on: events in the order of their times, up to the clock.
+"""What moves runs on: how they begin, what is due in each, and what follows from it at once.
 
-However far the clock jumps, each event is handled at its own time: a task begins when the one
-before it ended, a queued run when the one before it did. Sources: https://docs.databricks.com/aws/en/jobs/
+Source: https://docs.databricks.com/aws/en/jobs/
 """
 
+from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from agent.simulators import timeline
 from agent.simulators.databricks import execution, graph, jobsettings, rundocs
 from agent.simulators.databricks.jobsettings import Settings
 from agent.simulators.databricks.rundocs import Attempt, Run
+from agent.simulators.timeline import Event
 
 if TYPE_CHECKING:
     from agent.simulators.databricks.service import Simulator
@@ -19,7 +22,6 @@ STOPPING_MS = 1000
 _QUEUED_MS = 48 * 3600 * 1000
 _GAP_MS = 10_000
 _LONGEST_GAP_MS = 600_000
-_EVENTS = 200_000
 
 
 class Wanted(NamedTuple):
@@ -96,20 +98,17 @@ def _room(sim: "Simulator", job_id: int, settings: Settings) -> bool:
 
 
 def tick(sim: "Simulator") -> None:
-    """Handle every event up to now. Raises `RuntimeError` where there is no end of them."""
-    now = sim.clock.now_ms()
-    for _ in range(_EVENTS):
-        runs = list(rundocs.active(sim))
-        nexts = [(at, run) for run in runs if (at := due(sim, run, now)) is not None]
-        first = min(nexts, key=lambda pair: pair[0], default=None)
-        job = _next_continuous(sim, runs)
-        if job is not None and job["next"] <= (now if first is None else min(first[0], now)):
-            _restart(sim, job)
-        elif first is not None and first[0] <= now:
-            step(sim, first[1], first[0])
-        else:
-            return
-    raise RuntimeError("the simulated runs do not come to rest")
+    """Handle every event up to now."""
+    timeline.catch_up(sim, _coming)
+
+
+def _coming(sim: "Simulator", now_ms: int) -> Iterator[Event]:
+    runs = list(rundocs.active(sim))
+    if (job := _next_continuous(sim, runs)) is not None:
+        yield Event(int(job["next"]), partial(_restart, sim, job))
+    for run in runs:
+        if (at := due(sim, run, now_ms)) is not None:
+            yield Event(at, partial(step, sim, run))
 
 
 def due(sim: "Simulator", run: Run, now_ms: int) -> int | None:
@@ -219,14 +218,14 @@ def _next_continuous(sim: "Simulator", runs: list[Run]) -> dict[str, Any] | None
     return min(waiting, key=lambda document: int(document["next"]), default=None)
 
 
-def _restart(sim: "Simulator", document: dict[str, Any]) -> None:
+def _restart(sim: "Simulator", document: dict[str, Any], at_ms: int) -> None:
     job = sim.store.get("job", document["job_id"])
     if job is None:
         sim.store.delete(CONTINUOUS, document["job_id"])
         return
     settings = job["settings"]
     wanted = Wanted(settings, job["job_id"], str(settings.get("name")), job["run_as_user_name"])
-    begin(sim, wanted._replace(trigger="CONTINUOUS"), document["next"])
+    begin(sim, wanted._replace(trigger="CONTINUOUS"), at_ms)
 
 
 def cancel_attempt(sim: "Simulator", run: Run, attempt: Attempt, at_ms: int) -> None:

@@ -7,125 +7,82 @@ Error format: https://docs.databricks.com/api/account/errors
 
 import json
 import re
-from collections.abc import Mapping
+from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import Message
-from typing import Any, NamedTuple, overload
+from typing import Any
 from urllib.parse import parse_qsl
 
-_MISSING = object()
+from agent.simulators.wire import AnyRequest, Refusal, Sort
+
+_SORTS: dict[Sort, str] = {"string": "a string", "map": "a map", "array": "an array"}
 
 
-class ApiError(Exception):
+class ApiError(Refusal):
     """A refusal, as the service words it."""
 
     def __init__(
         self, status: int, code: str, message: str, details: list[dict[str, Any]] | None = None
     ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
+        super().__init__(status, code, message)
         self.details = details
 
 
-class Request(NamedTuple):
-    """One request, taken apart."""
+@dataclass(frozen=True, kw_only=True)
+class Request(AnyRequest):
+    """One request: its path has no double slashes, nested objects of its query dotted names; the
+    fields of a form are text, or bytes where a file name is given."""
 
-    method: str
-    path: str
-    """As routed: decoded per segment by the route, without double slashes or the query."""
-    args: dict[str, str]
-    """What the placeholders of the route's pattern stand for, percent-decoded."""
-    query: dict[str, str]
-    """The last value of each name; nested objects keep their dotted names."""
-    body: dict[str, Any]
-    """The JSON object, or the fields of a form (text; bytes where a file name is given)."""
-    raw: bytes
-    headers: Mapping[str, str]
-    """Names in lower case."""
-    user: str
-    """Who asks, by the token; empty on routes that need none."""
-    pairs: tuple[tuple[str, str], ...] = ()
-    """Every name and value of the query, in order."""
+    empty_is_none = True
 
     def value(self, name: str) -> Any:
         """Return what path, body or query say, in this order; None where none of them does."""
-        for place in (self.args, self.body, self.query):
-            if place.get(name) is not None:
-                return place[name]
+        found = super().value(name)
+        if found is not None:
+            return found
         inner = {k[len(name) + 1 :]: v for k, v in self.query.items() if k.startswith(name + ".")}
         return inner or None
-
-    @overload
-    def number(self, name: str) -> int: ...
-    @overload
-    def number(self, name: str, default: int) -> int: ...
-    @overload
-    def number(self, name: str, default: None) -> int | None: ...
-    def number(self, name: str, default: Any = _MISSING) -> int | None:
-        """Return an integer given as number or text. Raises `ApiError` where it is neither."""
-        value = self._given(name, default)
-        if value is default:
-            return default  # type: ignore[no-any-return]  # the overloads say what it is
-        if isinstance(value, str) and re.fullmatch(r"\s*-?\d+\s*", value):
-            return int(value)
-        if isinstance(value, int | float) and not isinstance(value, bool) and value == int(value):
-            return int(value)
-        raise invalid(f"Could not parse '{value}' as a number for field '{name}'.")
-
-    @overload
-    def text(self, name: str) -> str: ...
-    @overload
-    def text(self, name: str, default: str) -> str: ...
-    @overload
-    def text(self, name: str, default: None) -> str | None: ...
-    def text(self, name: str, default: Any = _MISSING) -> str | None:
-        """Return a text; numbers and booleans are written out."""
-        value = self._given(name, default)
-        if value is default:
-            return default  # type: ignore[no-any-return]  # the overloads say what it is
-        if isinstance(value, dict | list | bytes):
-            raise invalid(f"Expected a string for field '{name}'.")
-        return value if isinstance(value, str) else json.dumps(value)
-
-    def flag(self, name: str, default: bool = False) -> bool:
-        """Return a boolean given as such, as `true`/`True`/`1` or their opposites."""
-        value = self.value(name)
-        if value is None or value == "":
-            return default
-        word = str(value).strip().lower()
-        if word in ("true", "1", "false", "0"):
-            return word in ("true", "1")
-        raise invalid(f"Could not parse '{value}' as a boolean for field '{name}'.")
 
     def mapping(self, name: str) -> dict[str, Any]:
         """Return an object; empty where none is given."""
         value = self.value(name)
         if value is not None and not isinstance(value, dict):
-            raise invalid(f"Expected a map for field '{name}'.")
+            raise self.unfit(name, value, "map")
         return value or {}
-
-    def listed(self, name: str) -> list[Any]:
-        """Return a list from the body, or every value of that name in the query."""
-        value = self.body.get(name)
-        if value is None:
-            return [v for k, v in self.pairs if k == name]
-        if not isinstance(value, list):
-            raise invalid(f"Expected an array for field '{name}'.")
-        return value
 
     def page(self) -> str | None:
         """Return `page_token`; an empty one counts as none."""
         return self.text("page_token", None) or None
 
-    def _given(self, name: str, default: Any) -> Any:
-        value = self.value(name)
-        if value is None or (value == "" and default is not _MISSING):
-            if default is _MISSING:
-                raise invalid(f"Missing required field: {name}")
-            return default
-        return value
+    def as_number(self, value: Any) -> int | None:
+        """Return an integer; spaces around it and `3.0` are fine."""
+        if isinstance(value, str):
+            return super().as_number(value.strip())
+        return (
+            int(value)
+            if isinstance(value, float) and value.is_integer()
+            else super().as_number(value)
+        )
+
+    def as_text(self, value: Any) -> str | None:
+        """Return a text; numbers and booleans are written out."""
+        if isinstance(value, dict | list | bytes):
+            return None
+        return value if isinstance(value, str) else json.dumps(value)
+
+    def invalid(self, message: str) -> ApiError:
+        """Return the refusal of what was sent."""
+        return invalid(message)
+
+    def unfit(self, name: str, value: Any, sort: Sort) -> ApiError:
+        """Return the refusal of a value that is not what it has to be."""
+        if sort in _SORTS:
+            return invalid(f"Expected {_SORTS[sort]} for field '{name}'.")
+        return invalid(f"Could not parse '{value}' as a {sort} for field '{name}'.")
+
+    def lacking(self, name: str) -> ApiError:
+        """Return the refusal of a request that does not say `name`."""
+        return invalid(f"Missing required field: {name}")
 
 
 def invalid(message: str) -> ApiError:

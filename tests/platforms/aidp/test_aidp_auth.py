@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 from pathlib import Path
 from subprocess import run
 from typing import Any
@@ -156,6 +155,20 @@ def test_a_key_file_that_is_none_is_said(workspace: Workspace, tmp_path: Path) -
             workspace.connect(aidp={"config_file": str(config)}).api.get("/jobs")
 
 
+@pytest.mark.parametrize("profile", ["DEFAULT", "SESSION"])
+def test_a_key_that_was_replaced_is_read_again(workspace: Workspace, profile: str) -> None:
+    folder = workspace.sim.config_file.parent
+    names = ("api_key.pem", "session_key.pem")
+    file, other = (folder / name for name in (names if profile == "DEFAULT" else names[::-1]))
+    right = file.read_text()
+    workspace.connect(aidp={"profile": profile}).api.get("/jobs")
+    file.write_text(other.read_text())
+    with pytest.raises(Unauthorized):
+        workspace.connect(aidp={"profile": profile}).api.get("/jobs")
+    file.write_text(right)
+    workspace.connect(aidp={"profile": profile}).api.get("/jobs")
+
+
 def test_an_expired_session_token_is_renewed_and_the_request_goes_on(
     workspace: Workspace, oci: Path
 ) -> None:
@@ -192,7 +205,9 @@ def test_a_session_that_cannot_be_renewed_names_the_exact_command(
         api.get("/jobs")
     said = str(refused.value)
     region = workspace.sim.region
-    assert f"`oci session authenticate --profile SESSION --region {region} --config-loc" in said
+    assert (
+        f"`oci session authenticate --profile-name SESSION --region {region} --config" in said
+    )
     assert "too old to be refreshed" in said
     assert token not in said
     assert len(asked_of(oci)) == 1
@@ -241,9 +256,21 @@ def test_a_clock_that_is_off_is_named(workspace: Workspace) -> None:
     with pytest.raises(Unauthorized) as refused:
         api.get("/jobs")
     assert "clock is" not in str(refused.value)  # theirs and ours agree
-    api.auth.now = lambda: time.time() - 1200
-    with pytest.raises(Unauthorized, match="clock is 20 minutes behind the service's"):
+    sim.options = sim.options.model_copy(update={"clock_off_s": 1200.0})
+    with pytest.raises(
+        Unauthorized, match=r"clock is 20 minutes behind the service's.* the clock$"
+    ):
         api.get("/jobs")
+
+
+def test_a_clock_that_is_off_is_no_reason_to_log_in_again(workspace: Workspace, oci: Path) -> None:
+    sim = workspace.sim
+    api = workspace.connect(aidp={"profile": "SESSION"}).api
+    sim.options = sim.options.model_copy(update={"clock_off_s": -900.0})
+    with pytest.raises(Unauthorized, match="clock is 15 minutes ahead of") as refused:
+        api.get("/jobs")
+    assert "oci session" not in str(refused.value)
+    assert asked_of(oci) == []
 
 
 def test_a_permission_that_is_missing_is_not_the_login() -> None:

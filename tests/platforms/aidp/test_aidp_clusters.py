@@ -105,6 +105,7 @@ def test_the_playbooks_cluster_is_told_once(stage: Stage) -> None:
     assert 'the key "cluster" of task "load" is missing' in failure.message
 
 
+@pytest.mark.slow
 def test_a_cluster_of_the_job_alone_is_left_as_it_is(stage: Stage) -> None:
     new = "{newCluster: {numWorkers: 2, sparkVersion: 3.5.0}}"
     stage.write({"job.yaml": FILE.replace("{clusterName: rehearsal_cluster}", new)})
@@ -150,6 +151,7 @@ def test_a_stopped_cluster_is_started_waited_for_and_stopped_again(stage: Stage)
     assert len(stage.where.called("POST", "/actions/stop")) == 1
 
 
+@pytest.mark.slow
 def test_a_cluster_that_somebody_else_started_is_not_stopped(stage: Stage) -> None:
     stage.stop_cluster()
     stage.sim.faults.add("POST */actions/start", "409", times=1)

@@ -13,6 +13,7 @@ from agent.records import Deployment
 
 MARK = "managed by runmend: shop"
 SCHEDULE = "schedule: {quartzCronExpression: 0 0 6 * * ?, timezoneId: UTC}\n"
+_LOST = ("drop_before", "503_after", "500_after")
 PRODUCTION: dict[str, Any] = {"production": None, "approve": {"mode": "approve"}}
 
 
@@ -76,6 +77,7 @@ def test_a_change_keeps_fields_nobody_here_knows_and_run_as(stage: Stage) -> Non
     assert (found["alerts"], found["runAs"]) == (["FAILED"], "key-of-a-credential")
 
 
+@pytest.mark.slow
 def test_what_the_file_no_longer_says_goes(stage: Stage) -> None:
     stage.write({"job.yaml": FILE + "queue: {isEnabled: true}\ntimeoutSeconds: 60\n"})
     made = stage.deployed()
@@ -122,6 +124,7 @@ def test_a_change_between_the_look_and_the_update_is_asked_about(stage: Stage) -
     assert target.plan(stage.tree(), None) == ()
 
 
+@pytest.mark.slow
 def test_an_update_that_is_refused_as_stale_is_looked_at_again(stage: Stage) -> None:
     made = stage.deployed()
     stage.write({"job.yaml": FILE.replace("value: 3", "value: 4")})
@@ -135,7 +138,9 @@ def test_an_update_that_is_refused_as_stale_is_looked_at_again(stage: Stage) -> 
     assert all(call.headers.get("if-match") for call in tagged)
 
 
-@pytest.mark.parametrize("kind", ["drop_after", "drop_before", "503_after", "500_after"])
+@pytest.mark.parametrize(
+    "kind", ["drop_after", *(pytest.param(k, marks=pytest.mark.slow) for k in _LOST)]
+)
 def test_a_lost_answer_makes_no_second_job(stage: Stage, kind: Any) -> None:
     stage.sim.faults.add("POST /jobs", kind, times=1)
     target = stage.deploying()
@@ -174,6 +179,7 @@ def test_a_job_of_that_name_that_is_not_ours_stays_as_it_is(stage: Stage) -> Non
     assert not stage.where.called("PUT", theirs)
 
 
+@pytest.mark.slow
 def test_a_playbook_may_lay_its_file_over_a_given_job(stage: Stage) -> None:
     api = stage.session().api
     body = {"name": "theirs.job", "path": "/Workspace/jobs", "maxConcurrentRuns": 3}
@@ -229,7 +235,7 @@ def test_a_schedule_waits_for_the_proof(stage: Stage) -> None:
     made = stage.deployed()
     assert stage.job(made.job)["schedule"]["pauseStatus"] == "PAUSED"
     assert stage.deploying().close(True) == (
-        "switched on the schedule of job nightly.job, which had waited for the proof",
+        "switched on the schedule of job nightly.job: the job was proved",
     )
     assert stage.job(made.job)["schedule"]["pauseStatus"] == "UNPAUSED"
     assert stage.deploying().close(True) == ()
@@ -243,6 +249,52 @@ def test_a_schedule_waits_for_the_proof(stage: Stage) -> None:
     assert stage.job(made.job)["schedule"]["pauseStatus"] == "PAUSED"
 
 
+def test_a_schedule_is_on_again_where_the_old_source_is_there_again(stage: Stage) -> None:
+    stage.write({"job.yaml": FILE + SCHEDULE})
+    made = stage.deployed()
+    stage.deploying().close(True)
+    stage.write({"src/tools.py": "RATE = 3\n"})
+    patched = stage.deployed("k2", made)
+    stage.usual()
+    stage.write({"job.yaml": FILE + SCHEDULE})
+    back = stage.deployed("k3", patched)
+    assert back.tree == made.tree
+    assert stage.job(made.job)["schedule"]["pauseStatus"] == "PAUSED"
+    assert stage.deploying().close(False) == (
+        "switched on the schedule of job nightly.job: what was deployed before is there again",
+    )
+    assert stage.job(made.job)["schedule"]["pauseStatus"] == "UNPAUSED"
+
+
+def test_a_schedule_that_an_earlier_case_left_paused_is_on_after_a_later_proof(
+    stage: Stage,
+) -> None:
+    stage.write({"job.yaml": FILE + SCHEDULE})
+    made = stage.deployed()
+    stage.deploying().close(False)
+    asked = stage.plan(made, approve={"mode": "approve"})
+    assert "switches on the schedule of nightly.job once it is proved" in {e.detail for e in asked}
+    stage.deployed("k2", made)
+    stage.deploying().close(True)
+    assert stage.job(made.job)["schedule"]["pauseStatus"] == "UNPAUSED"
+
+
+def test_a_schedule_that_somebody_paused_stays_so(stage: Stage) -> None:
+    stage.write({"job.yaml": FILE + SCHEDULE})
+    made = stage.deployed()
+    stage.deploying().close(True)
+    job = stage.sim.store.get("job", made.job) or {}
+    job["schedule"]["pauseStatus"] = "PAUSED"
+    stage.sim.store.put("job", made.job, job)
+    stage.write({"src/tools.py": "RATE = 3\n"})
+    stage.deployed("k2", made)
+    assert stage.deploying().close(True) == (
+        "the schedule of job nightly.job stays paused: somebody else paused it",
+    )
+    assert stage.job(made.job)["schedule"]["pauseStatus"] == "PAUSED"
+
+
+@pytest.mark.slow
 def test_a_schedule_that_the_file_says_is_paused_stays_so(stage: Stage) -> None:
     stage.write({"job.yaml": FILE + SCHEDULE.replace("UTC", "UTC, pauseStatus: PAUSED")})
     made = stage.deployed()
@@ -267,6 +319,7 @@ def test_cleanup_deletes_what_the_case_made_and_nothing_else(stage: Stage) -> No
     assert stage.deploying(aidp=section).close(True) == ()
 
 
+@pytest.mark.slow
 def test_cleanup_keeps_a_job_that_was_there_or_was_changed(stage: Stage) -> None:
     section = {"cleanup": True}
     made = stage.deployed()
@@ -297,6 +350,7 @@ def test_mistakes_are_failures_with_their_lines_and_nothing_is_sent(stage: Stage
     assert stage.plan(**PRODUCTION) == ()
 
 
+@pytest.mark.slow
 def test_a_job_that_is_there_is_given_files_only(stage: Stage) -> None:
     made = stage.deployed()
     calls = len(stage.where.called("PUT", made.job))
@@ -313,6 +367,7 @@ def test_a_job_that_is_there_is_given_files_only(stage: Stage) -> None:
     assert (report.path, report.imports) == ("src/report.py", (("src/tools.py", "RATE = 3\n"),))
 
 
+@pytest.mark.slow
 def test_a_job_without_a_folder_cannot_be_mended(stage: Stage) -> None:
     made = stage.deployed()
     target = stage.deploying(job={"id": made.job})
@@ -327,6 +382,7 @@ def test_a_job_without_a_folder_cannot_be_mended(stage: Stage) -> None:
         stage.plan(job={"name": "x.job"})
 
 
+@pytest.mark.slow
 def test_what_is_deployed_already_is_found_with_its_differences(stage: Stage) -> None:
     with pytest.raises(UsageError, match=r"there is no job nightly.job: it was never deployed"):
         stage.deploying().found(stage.tree())
@@ -358,3 +414,22 @@ def test_tasks_are_told_in_the_words_of_all_platforms(stage: Stage) -> None:
     stage.usual()
     stage.write({"src/load.ipynb": notebook("print('other')")})
     assert target.affected(before, stage.tree()) == ("load",)
+
+
+def test_a_principals_schedule_needs_run_as(stage: Stage) -> None:
+    stage.write({"job.yaml": FILE + SCHEDULE})
+    target = stage.deploying()
+    assert target.plan(stage.tree(), None) == ()
+    auth = stage.session().api.auth
+    # The login stays what it is; only what is known of it is another.
+    auth.identity = auth.identity._replace(kind="instance_principal")
+    made = target.deploy("k1", stage.tree(), None)
+    assert isinstance(made, tuple)
+    assert made[0].code == "JOB_INVALID"
+    assert "runAs of the job is missing: a scheduled job made by an instance principal" in (
+        made[0].message
+    )
+    stage.write({"job.yaml": FILE + SCHEDULE + "runAs: key-of-a-credential\n"})
+    made = target.deploy("k2", stage.tree(), None)
+    assert isinstance(made, Deployment)
+    assert stage.job(made.job)["runAs"] == "key-of-a-credential"

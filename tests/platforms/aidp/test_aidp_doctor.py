@@ -94,4 +94,4 @@ def test_a_login_that_is_refused_is_said_with_the_command(
     text = said(workspace, "note", aidp={"profile": "SESSION"})
     assert "which expired 10 minutes ago" in text
     text = said(workspace, "problem", aidp={"profile": "SESSION"})
-    assert "`oci session authenticate --profile SESSION" in text
+    assert "`oci session authenticate --profile-name SESSION" in text

@@ -189,6 +189,7 @@ def test_not_now_is_not_taken_for_another_way(stage: Stage) -> None:
     assert stage.content(f"{ROOT}/x.ipynb") is None
 
 
+@pytest.mark.slow
 def test_files_that_the_source_no_longer_has_go_where_nobody_changed_them(stage: Stage) -> None:
     stage.usual()
     stage.write({"old.py": "1\n", "theirs.py": "2\n"})

@@ -68,6 +68,35 @@ def test_executors_are_asked_where_the_driver_is_silent(stage: Stage) -> None:
     assert OOM in told.sections[-1].lines
 
 
+def test_executors_are_asked_where_the_driver_only_saw_something_fail(stage: Stage) -> None:
+    where = place(stage, executor_log=f"{OOM}\n", error="RuntimeError: the stage failed")
+    told = around(stage, where)
+    assert [section.source for section in told.sections] == [
+        "load driver stderr",
+        "load executor stderr",
+    ]
+    raised = logs.trace_in(told.sections)
+    assert raised is not None
+    assert raised.words == "OutOfMemoryError: Java heap space"
+    filters = {asked["advancedFilter"] for asked in searched(stage)}
+    assert filters == {f"taskRunKey = {where.task_run}"}
+    assert not stage.workspace.called("POST", "/actions/downloadLogs")
+
+
+@pytest.mark.parametrize(
+    ("said", "vague"),
+    [
+        ("org.apache.spark.SparkException: Job aborted due to stage failure: Task 0", True),
+        ("Caused by: org.apache.spark.SparkException: [DIVIDE_BY_ZERO] Division by zero", False),
+        ("Caused by: java.io.FileNotFoundException: /Volumes/a", False),
+        ("RuntimeError: the task failed", True),
+        ("ValueError: no rows", False),
+    ],
+)
+def test_what_only_tells_that_something_failed_elsewhere_is_vague(said: str, vague: bool) -> None:
+    assert logs.vague(["Traceback (most recent call last):", said]) is vague
+
+
 def test_epoch_milliseconds_are_sent_once_rfc_3339_was_refused(stage: Stage) -> None:
     where = place(stage, driver_log=f"{OOM}\n")
     stage.workspace.sim.options = Options(log_times="epoch_ms")

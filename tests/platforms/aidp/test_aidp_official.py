@@ -15,6 +15,7 @@ from aidp_workspace import Workspace
 
 from agent.errors import Unauthorized, Unavailable, UsageError
 from agent.platforms.aidp.api import Api, ApiRefused, Conflict, NotFound, Stale
+from agent.platforms.aidp.connection import BUNDLES
 from agent.platforms.aidp.official import Official
 from agent.simulators.aidp import identity
 
@@ -33,7 +34,9 @@ if "--body" in words:
 mode = os.stat(file[1:]).st_mode & 0o777 if file else None
 with (here / "calls").open("a") as calls:
     print(json.dumps({{"words": words, "body": body, "file": file, "mode": mode,
-                      "env": sorted(os.environ)}}), file=calls)
+                      "env": dict(os.environ),
+                      "trusts": Path(os.environ.get("REQUESTS_CA_BUNDLE", os.devnull)).read_text()
+                      }}), file=calls)
 replies = (here / "replies").read_text().splitlines()
 reply = json.loads(replies[0])
 (here / "replies").write_text("\\n".join(replies[1:] or replies))
@@ -117,6 +120,7 @@ def test_a_change_goes_through_the_command_with_token_etag_and_a_private_file(
     assert (call["body"], call["mode"]) == (BODY, 0o600)
     assert not Path(call["file"][1:]).exists()
     assert not {"OCI_CLI_USER", "ANTHROPIC_API_KEY"} & set(call["env"])
+    assert call["env"]["NO_PROXY"] == "*"  # as our own connections to this machine
     assert (stage.workspace.state / ".aidp/payloads/case-001-create-job-etl.json").exists()
     api.send("PUT", "/jobs/k1", BODY, what="update", etag='"e1"')
     words = stage.calls()[-1]["words"]
@@ -200,7 +204,7 @@ def test_errors_become_what_they_are_over_rest(
     with pytest.raises(kind) as said:
         api.send("PUT", "/jobs/k", BODY, what="update")
     assert ("not known" in str(said.value)) == (status == 500)
-    assert len(stage.calls()) == 2
+    assert [c["words"].count("update-job") for c in stage.calls() if c["body"]] == [1, 1]
 
 
 def test_an_unknown_outcome_is_never_sent_again(stage: Stage) -> None:
@@ -215,6 +219,46 @@ def test_an_unknown_outcome_is_never_sent_again(stage: Stage) -> None:
     with pytest.raises(UsageError, match="no such profile"):
         api.send("POST", "/jobRuns", {"jobKey": "k"}, what="run", token=ONCE)
     assert len(stage.calls()) == 3
+
+
+STALE = {"status": 412, "code": "NoEtagMatch", "message": "changed", "opc-request-id": "x"}
+
+
+@pytest.mark.parametrize(
+    ("there", "ours"),
+    [
+        ({}, True),
+        ({"timeoutSeconds": 0, "key": "k", "timeUpdated": "2026-07-01T10:00:00.000Z"}, True),
+        ({"description": "somebody else's"}, False),
+        ({"continuous": {"pauseStatus": "UNPAUSED"}}, False),
+    ],
+)
+def test_an_update_that_the_command_sent_twice_is_read_back(
+    stage: Stage, there: dict[str, Any], ours: bool
+) -> None:
+    api = stage.api()
+    stage.replies(STALE, {**MADE, "data": {**BODY, **there}})
+    if ours:
+        answer = api.send("PUT", "/jobs/k", BODY, what="update", etag='"e0"')
+        assert (answer.body, answer.etag) == ({**BODY, **there}, '"e1"')
+    else:
+        with pytest.raises(Stale, match="changed"):
+            api.send("PUT", "/jobs/k", BODY, what="update", etag='"e0"')
+    words = [word for call in stage.calls() for word in call["words"] if word.endswith("-job")]
+    assert words == ["update-job", "get-job"]
+
+
+@pytest.mark.parametrize("named", [(), ("SSL_CERT_FILE",), ("REQUESTS_CA_BUNDLE",), BUNDLES])
+def test_it_trusts_the_certificates_that_our_own_connections_trust(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, named: tuple[str, ...]
+) -> None:
+    for name in named:
+        (stage.folder / name).write_text(f"as {name} says")
+        monkeypatch.setenv(name, str(stage.folder / name))
+    stage.replies(MADE)
+    stage.api().get("/jobs/k")
+    (call,) = stage.calls()
+    assert call["trusts"] == "\n".join(f"as {name} says" for name in named)
 
 
 def test_a_command_that_hangs_is_stopped(stage: Stage) -> None:
@@ -246,8 +290,30 @@ def test_older_instances_and_plain_http_are_refused(stage: Stage) -> None:
 
 def test_a_command_that_is_not_there_is_said_before_anything_is_sent(stage: Stage) -> None:
     api = stage.api(command=["no-such-aidp"])
-    with pytest.raises(UsageError, match="install aidp-cli"):
-        api.send("POST", "/jobs", BODY, what="create", token=ONCE)
+    for call in (
+        lambda: api.send("POST", "/jobs", BODY, what="create", token=ONCE),
+        lambda: api.send("POST", "/objects", what="x", content=b"x", headers={"path": "a"}),
+        lambda: list(api.pages("/jobs")),
+    ):
+        with pytest.raises(UsageError, match=r"'no-such-aidp'.* is not there: `pip install aidp-"):
+            call()
+
+
+def test_a_command_that_cannot_be_run_is_said(stage: Stage) -> None:
+    (stage.folder / "aidp").write_text("#!/no/such/python")
+    with pytest.raises(UsageError, match=r"bin/aidp cannot be run: .*No such file"):
+        stage.api().get("/jobs/k")
+
+
+def test_a_clock_that_is_off_is_named_and_no_new_login_is_asked_for(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")  # `oci` is not looked for, or that would be said
+    words = "Date 'x' is not within allowed clock skew. Current 'y', valid datetime range: ['z']"
+    stage.replies({"status": 401, "code": "NotAuthenticated", "message": words})
+    with pytest.raises(Unauthorized, match=r"by too much: set the clock$"):
+        stage.api("SESSION").get("/jobs/k")
+    assert len(stage.calls()) == 1
 
 
 def test_the_version_is_read(stage: Stage) -> None:

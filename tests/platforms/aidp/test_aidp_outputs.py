@@ -188,3 +188,20 @@ def test_a_traceback_is_found_in_stderr_in_a_display_and_in_an_error() -> None:
         assert book.failed.number == 1
         assert book.failed.raised is not None
         assert book.failed.raised.words == "KeyError: 'a'"
+
+
+@pytest.mark.parametrize(
+    ("last", "words"),
+    [
+        ("my.pkg.DataNotReady: no rows", "DataNotReady: no rows"),
+        ("StopIteration", "StopIteration"),
+        ("it went all wrong", "Exception: it went all wrong"),
+    ],
+)
+def test_an_exception_is_known_by_its_place_where_its_name_tells_nothing(
+    last: str, words: str
+) -> None:
+    trace = f'Traceback (most recent call last):\n  File "x.py", line 1\n    go()\n{last}\nINFO end'
+    raised = notebooks.raised_in(trace)
+    assert raised is not None
+    assert raised.words == words

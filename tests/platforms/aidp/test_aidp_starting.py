@@ -1,12 +1,14 @@
 """Each start makes one run, whatever is lost, skipped or done by others on the way."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 from aidp_runs_stage import Ground, Stage, body, failed, grounded, staged
 
 from agent.errors import Held, Unavailable, UsageError
-from agent.records import Failure, Repair
+from agent.records import Failure, Repair, Run
+from agent.simulators.aidp import Options
 from agent.simulators.aidp.outcomes import Outcome
 
 HOUR = 3600.0
@@ -231,6 +233,34 @@ def test_a_refused_repair_becomes_a_new_run_with_the_same_parameters(stage: Stag
     stage.again()
     assert stage.start("r2", Repair(run=run.run, tasks=("load",))) == new
     assert len(stage.runs()) == 2
+
+
+@pytest.mark.parametrize("uses", ["job", "run"])
+def test_a_repair_that_runs_the_job_of_before_the_fix_becomes_a_new_run(
+    stage: Stage, uses: Literal["job", "run"]
+) -> None:
+    run = failed(stage, also=["report"])
+    job = stage.api.get(f"/jobs/{stage.job}")
+    job["tasks"][0]["notebookPath"] = "/Workspace/Shared/mended.ipynb"
+    body = {name: job[name] for name in ("name", "path", "maxConcurrentRuns", "tasks")}
+    stage.api.send("PUT", f"/jobs/{stage.job}", body, what="fix")
+    wanted = Repair(run=run.run, tasks=("load", "report"))
+
+    def anew() -> Run:
+        stage.again()
+        return stage.start("r2", wanted)
+
+    before, stage.sim.options = stage.sim.options, Options(repair_uses=uses)
+    try:
+        new = stage.patiently(anew)
+    finally:
+        stage.sim.options = before
+    assert (new.run == run.run) == (uses == "job")
+    assert ("definition of before the change" in new.note) == (uses == "run")
+    assert stage.posted("/actions/repair") == 1
+    assert stage.ended(new.run).state == "succeeded"
+    stage.sim.advance(600)
+    assert stage.look(run.run).native == ("SUCCESS" if uses == "job" else "CANCELED")
 
 
 def test_no_tasks_to_repair_are_a_new_run(stage: Stage) -> None:

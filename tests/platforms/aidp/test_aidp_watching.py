@@ -49,6 +49,16 @@ def test_a_value_that_the_service_did_not_keep_is_not_known(stage: Stage) -> Non
     assert (status.tasks[0].exit_value, status.tasks[0].exit_value_known) == (None, False)
 
 
+def test_a_value_that_is_never_delivered_holds_nothing_up(stage: Stage) -> None:
+    stage.make()
+    stage.declare("load", Outcome(exit_value={"failed": 0}))
+    run = stage.start()
+    stage.sim.advance(600)
+    stage.sim.faults.add("POST */actions/fetchOutput", "500", times=None)
+    status = stage.patiently(lambda: stage.look(run.run))
+    assert (status.state, status.tasks[0].exit_value_known) == ("succeeded", False)
+
+
 def test_values_are_read_once_and_only_at_the_end(stage: Stage) -> None:
     stage.make()
     stage.declare("load", Outcome(exit_value={"failed": 0}))

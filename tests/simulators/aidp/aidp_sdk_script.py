@@ -1,6 +1,7 @@
 """What Oracle's aidp-python-client does with a workspace.
 
-Run by test_aidp_official_clients beside it. Prints one JSON object. Argument: the first line that `runmend simulate aidp` prints.
+Run by test_aidp_official_clients beside it. Prints one JSON object. Argument: the first line that
+`runmend simulate aidp` prints.
 """
 
 import json

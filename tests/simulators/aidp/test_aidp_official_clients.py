@@ -6,44 +6,33 @@ Differences to the reference are what these tests allow for: none is known.
 import json
 import os
 import subprocess
-import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from agent.engine import environments
+from sim_shared import PAUSE, started
 
 pytestmark = pytest.mark.slow
 
 REQUIREMENTS = ("aidp-python-client==5.1.1", "aidp-cli==5.1.1")
-PAUSE = threading.Event()
-RUNMEND = Path(sys.executable).with_name("runmend")
 SCRIPT = Path(__file__).with_name("aidp_sdk_script.py")
 
 
 @pytest.fixture(scope="session")
-def bin_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bin_folder(installed: Callable[..., Path]) -> Path:
     """Give the programs of an environment with Oracle's client and command."""
-    folder = tmp_path_factory.mktemp("aidp")
-    python = folder / "bin" / "python"
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    uv = environments.find_uv()
-    install = [uv, "pip", "install", "-q", "-p", python] if uv else [python, "-m", "pip", "install"]
-    subprocess.run([*install, *REQUIREMENTS], check=True)
-    return folder / "bin"
+    return installed(*REQUIREMENTS)
 
 
 def serving(*options: str) -> "Iterator[dict[str, Any]]":
     """Run `runmend simulate aidp` and yield what its first line says."""
-    command = [RUNMEND, "simulate", "aidp", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        yield json.loads(process.stdout.readline())
+    process, told = started("aidp", *options)
+    with process:
+        yield told
         process.terminate()
-        assert process.wait(30) == 0
+        process.communicate(timeout=30)
+    assert process.returncode == 0
 
 
 @pytest.fixture

@@ -1,9 +1,6 @@
 """`runmend simulate aidp`, as a person or a CI job starts and stops it."""
 
-import json
 import ssl
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +8,9 @@ import httpx
 import oci
 import pytest
 from aidp_sim_stage import Signing
+from sim_shared import started
 
 LATEST = "/20260430/aiDataPlatforms"
-
-
-def started(*arguments: str) -> tuple[subprocess.Popen[str], dict[str, Any]]:
-    code = "import sys; from agent.cli import main; sys.argv[0] = 'runmend'; main()"
-    command = [sys.executable, "-c", code, "simulate", "aidp", *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    first = process.stdout.readline()
-    return process, json.loads(first) if first else {}
 
 
 def client(told: dict[str, Any]) -> httpx.Client:
@@ -34,7 +23,7 @@ def client(told: dict[str, Any]) -> httpx.Client:
 
 
 def test_it_says_where_it_is_serves_and_stops_when_told(tmp_path: Path) -> None:
-    process, told = started("--state", str(tmp_path / "data"), "--tls")
+    process, told = started("aidp", "--state", str(tmp_path / "data"), "--tls")
     with process:
         assert told["url"].startswith("https://127.0.0.1:")
         assert Path(told["config_file"]).is_relative_to(tmp_path)
@@ -59,7 +48,7 @@ def test_it_says_where_it_is_serves_and_stops_when_told(tmp_path: Path) -> None:
 def test_what_was_kept_outlives_a_kill(tmp_path: Path) -> None:
     seen = []
     for status in (201, 409):
-        process, told = started("--state", str(tmp_path))
+        process, told = started("aidp", "--state", str(tmp_path))
         with process, client(told) as http:
             answer = http.post("/objects", headers={"path": "Shared/d", "type": "FOLDER"})
             assert answer.status_code == status
@@ -67,23 +56,3 @@ def test_what_was_kept_outlives_a_kill(tmp_path: Path) -> None:
             process.communicate(timeout=20)
         seen.append({k: v for k, v in told.items() if k not in ("url", "pid")})
     assert seen[0] == seen[1]
-
-
-@pytest.mark.slow
-def test_without_a_folder_nothing_is_left_behind() -> None:
-    process, told = started()
-    with process:
-        assert Path(told["state"]).is_dir()
-        process.terminate()
-        process.communicate(timeout=20)
-    assert process.returncode == 0
-    assert not Path(told["state"]).exists()
-
-
-@pytest.mark.slow
-def test_what_cannot_be_served_is_wrong_usage(tmp_path: Path) -> None:
-    process, told = started("--port", "99999", "--state", str(tmp_path))
-    with process:
-        _, said = process.communicate(timeout=20)
-    assert (process.returncode, told) == (2, {})
-    assert "port 99999 on 127.0.0.1 cannot be used" in said

@@ -15,7 +15,7 @@ TRACE = "Traceback (most recent call last):\n  x\n\nZeroDivisionError: division 
 
 
 def window(sim: Simulator, kind: str = "driver", **fields: Any) -> dict[str, Any]:
-    now = sim.now_ms()
+    now = sim.clock.now_ms()
     times = {"timeBegin": stamp(now - 3_600_000), "timeEnd": stamp(now)}
     return {**times, "logContentTypeContains": kind, **fields}
 
@@ -30,7 +30,7 @@ def messages(answer: httpx.Response) -> list[str]:
 @pytest.fixture
 def search(sim: Simulator) -> str:
     """Give the address of the search of a cluster that has written something."""
-    at = sim.now_ms() - 60_000
+    at = sim.clock.now_ms() - 60_000
     key = sim.cluster_key
     logs.append(sim, key, "driver", "stderr", at, TRACE, "run-1", "task-1")
     logs.append(sim, key, "driver", "stdout", at - 1, "INFO all is well", "run-1", "task-1")
@@ -96,10 +96,10 @@ def test_a_build_may_want_milliseconds_and_show_flat_lines(tmp_path: Path) -> No
     options = Options(log_times="epoch_ms", log_shape="flat")
     clock = VirtualClock()
     with Simulator(tmp_path / "w", clock=clock, options=options) as sim, signed(sim) as http:
-        logs.append(sim, sim.cluster_key, "driver", "stderr", sim.now_ms(), "ERROR x")
+        logs.append(sim, sim.cluster_key, "driver", "stderr", sim.clock.now_ms(), "ERROR x")
         where = f"/clusters/{sim.cluster_key}/actions/searchLogs"
         assert "epoch milliseconds" in refused(http.post(where, json=window(sim)))
-        times = {"timeBegin": sim.now_ms() - 1000, "timeEnd": sim.now_ms()}
+        times = {"timeBegin": sim.clock.now_ms() - 1000, "timeEnd": sim.clock.now_ms()}
         answer = http.post(where, json=window(sim) | times)
         (result,) = answer.json()["items"][0]["results"]
         assert result["data"]["message"] == "ERROR x"

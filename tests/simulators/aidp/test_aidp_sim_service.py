@@ -162,6 +162,7 @@ EACH: list[tuple[Kind, int | None, str, bool]] = [
     ("expired", 401, "NotAuthenticated", False),
     ("slow", 201, "", True),
     ("401", 401, "NotAuthenticated", False),
+    ("403", 403, "NotAuthorized", False),
     ("404", 404, "NotAuthorizedOrNotFound", False),
     ("409", 409, "IncorrectState", False),
     ("412", 412, "NoEtagMatch", False),
@@ -259,9 +260,9 @@ def test_a_session_can_be_ended_and_renewed_from_outside(
 
 def test_times_may_come_as_numbers(sim: Simulator, http: httpx.Client) -> None:
     root = sim.url + sim.below()
-    assert http.get(root).json()["timeCreated"] == wire.stamp(sim.now_ms())
+    assert http.get(root).json()["timeCreated"] == wire.stamp(sim.clock.now_ms())
     sim.options = Options(epoch_times=True)
-    assert http.get(root).json()["timeCreated"] == sim.now_ms()
+    assert http.get(root).json()["timeCreated"] == sim.clock.now_ms()
 
 
 def test_a_time_is_understood_in_every_form() -> None:

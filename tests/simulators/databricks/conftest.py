@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from sim_shared import served
 
 from agent.simulators.databricks import Simulator, VirtualClock
 
@@ -15,10 +16,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def sim(tmp_path: Path) -> Iterator[Simulator]:
-    """Give a served workspace; a bug in the simulator itself fails the test."""
-    with Simulator(tmp_path / "workspace", clock=VirtualClock()) as simulator:
+    """Give a served workspace."""
+    with served(Simulator(tmp_path / "workspace", clock=VirtualClock())) as simulator:
         yield simulator
-    assert simulator.problems == []
 
 
 @pytest.fixture

@@ -1,19 +1,16 @@
 """Files for tasks that run for real, and waiting for their runs."""
 
 import base64
-import threading
-import time
 from typing import Any
 
 import httpx
 from sim_runs_stage import look
+from sim_shared import DEADLINE_S, once
 
 from agent.simulators.databricks import Simulator
 
 HEADER = "# Databricks notebook source\n"
 FOLDER = "/Workspace/Users/rehearsal@example.com/etl"
-DEADLINE_S = 240.0
-PAUSE = threading.Event()
 
 
 def wire(sim: Simulator) -> httpx.Client:
@@ -33,10 +30,4 @@ def put(http: httpx.Client, path: str, text: str | bytes, form: str = "AUTO") ->
 
 def ended(http: httpx.Client, run_id: int, within_s: float = DEADLINE_S) -> dict[str, Any]:
     """Give the run once it has ended."""
-    until = time.monotonic() + within_s
-    while time.monotonic() < until:
-        run = look(http, run_id)
-        if "end_time" in run:
-            return run
-        PAUSE.wait(0.05)
-    raise AssertionError(f"run {run_id} has not ended: {run}")
+    return once(lambda: look(http, run_id), lambda run: "end_time" in run, within_s)

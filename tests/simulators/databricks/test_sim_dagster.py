@@ -2,12 +2,11 @@
 
 import json
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from agent.engine import environments
 from agent.simulators.databricks import Simulator
 
 pytestmark = pytest.mark.slow
@@ -17,15 +16,9 @@ SCRIPT = Path(__file__).with_name("dagster_script.py")
 
 
 @pytest.fixture(scope="session")
-def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def python(installed: Callable[..., Path]) -> Path:
     """Give the interpreter of an environment with dagster-databricks."""
-    folder = tmp_path_factory.mktemp("dagster")
-    made = folder / "bin" / "python"
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    uv = environments.find_uv()
-    install = [uv, "pip", "install", "-q", "-p", made] if uv else [made, "-m", "pip", "install"]
-    subprocess.run([*install, REQUIREMENT], check=True)
-    return made
+    return installed(REQUIREMENT) / "python"
 
 
 def test_dagster_submits_polls_reads_output_and_cancels(

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sim_real_stage import DEADLINE_S, FOLDER, HEADER, PAUSE, ended, put, wire
+from sim_real_stage import FOLDER, HEADER, ended, put, wire
 from sim_runs_stage import create, look, model, results, start
 from sim_sdk import client
+from sim_shared import DEADLINE_S, PAUSE, served
 
 from agent.simulators.databricks import Simulator
 
@@ -17,9 +18,8 @@ from agent.simulators.databricks import Simulator
 @pytest.fixture
 def real(tmp_path: Path, cache: Path) -> Iterator[Simulator]:
     """Give a served workspace on the machine's own time."""
-    with Simulator(tmp_path / "workspace", cache=cache) as simulator:
+    with served(Simulator(tmp_path / "workspace", cache=cache)) as simulator:
         yield simulator
-    assert simulator.problems == []
 
 
 @pytest.mark.slow

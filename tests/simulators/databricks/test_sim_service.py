@@ -169,7 +169,8 @@ def test_the_real_clock_goes_on_by_itself_and_can_be_moved_ahead() -> None:
 
 
 def _request(**changes: Any) -> Request:
-    return Request("GET", "/x", {}, {}, {}, b"", {}, "ana")._replace(**changes)
+    plain = Request(method="GET", path="/x", query={}, raw=b"", headers={}, user="ana")
+    return plain.but(**changes)
 
 
 @pytest.mark.parametrize("value", [17, "17", " 17 ", 17.0])
