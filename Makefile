@@ -4,7 +4,7 @@ BIN := .venv/bin
 # What starts of runmend and the tests load: compiled once, also where Python is told not to write bytecode.
 COMPILED := pydantic pydantic_core typer annotated_types typing_inspection typing_extensions.py yaml \
 	databricks httpx httpcore httpx2 h11 anyio sqlglot requests urllib3 pathspec structlog psutil \
-	certifi idna detect_secrets anthropic pytest _pytest hypothesis
+	certifi idna detect_secrets anthropic pytest _pytest hypothesis cryptography oci/_vendor oci/auth
 
 .PHONY: demo test spark setup lint lock
 

@@ -17,7 +17,15 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from agent import deployment, platforms, playbook, runner
-from agent.errors import ApprovalInvalid, Held, Refused, RunmendError, Signalled, UsageError
+from agent.errors import (
+    ApprovalInvalid,
+    Held,
+    Refused,
+    RunmendError,
+    Signalled,
+    Unavailable,
+    UsageError,
+)
 from agent.events import (
     AnyEvent,
     Approved,
@@ -35,6 +43,9 @@ from agent.playbook import Loaded
 from agent.records import Failure
 from agent.runner import Pause
 from agent.world import Audience, World, whoami
+
+_CLOSING_S, _CLOSING_STEP_S = 180.0, 3.0
+"""How long, and how often, the end of what a case had started is waited for, seconds."""
 
 
 class Desk(NamedTuple):
@@ -199,11 +210,20 @@ def _drive(desk: Desk, case: Case) -> Result:
 
 def _close(case: Case, world: World) -> None:
     """Stop what the case had started besides its runs; it has ended whether that works or not."""
-    try:
-        for stopped in world.platform.close(case.state == "done"):
-            world.audience.noted(case, stopped)
-    except RunmendError as error:
-        world.audience.noted(case, f"what was started for this case may still run: {error}")
+    waited_s = 0.0
+    while True:
+        try:
+            for stopped in world.platform.close(case.state == "done"):
+                world.audience.noted(case, stopped)
+        except RunmendError as error:
+            ends = isinstance(error, Unavailable) and error.works and waited_s < _CLOSING_S
+            if not ends:
+                world.audience.noted(case, f"what was started for this case may still run: {error}")
+                return
+            waited_s += _CLOSING_STEP_S
+            world.sleep(_CLOSING_STEP_S)
+        else:
+            return
 
 
 def _required(desk: Desk, loaded: Loaded) -> Result | None:

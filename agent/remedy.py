@@ -143,8 +143,7 @@ def _redeploying(case: Case, world: World) -> tuple[Effect, ...]:
 def _again(
     case: Case, world: World, tasks: Sequence[TaskSource], patched: Sequence[TaskKey]
 ) -> tuple[TaskKey, ...]:
-    """Return patched, failed and everything downstream, in order; empty = the whole job.
-    """
+    """Return patched, failed and everything downstream, in order; empty = the whole job."""
     if case.run is None or case.status is None or any(f.phase == "create" for f in case.failures):
         return ()
     wanted = {*patched, *(f.task for f in case.failures if f.task is not None)}

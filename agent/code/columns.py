@@ -73,6 +73,13 @@ class _Use(NamedTuple):
     span: Span
 
 
+def keys(code: Code) -> set[str]:
+    """Return the keys of dicts that the code writes out, texts only."""
+    dicts = (node for node in ast.walk(code.tree) if isinstance(node, ast.Dict))
+    found = (key.value for made in dicts for key in made.keys if isinstance(key, ast.Constant))
+    return {key for key in found if isinstance(key, str)}
+
+
 def mentions(code: Code, name: str, dialect: str) -> Mentions:
     """Return where the code uses a column's name; spans are the name alone, without quotes."""
     literals = {node for node in _read(code) if node.value == name}

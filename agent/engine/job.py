@@ -4,12 +4,16 @@ The schema only; `problems` finds what is wrong with a file and says it so that 
 Parameter values are text, whatever YAML made of them.
 """
 
-from typing import Annotated, Literal
+from collections.abc import Callable, Iterable
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, JsonValue
 
 from agent.engine import values
 from agent.records import Record, TaskKey
+
+_Any = TypeVar("_Any")
+"""A task, in whatever form."""
 
 RunIf = Literal[
     "ALL_SUCCESS",
@@ -182,20 +186,10 @@ class Job(Record):
 
     def ordered(self) -> tuple[Task, ...]:
         """Return the tasks in dependency order, as far as there is one, else as written."""
-        left = list(self.tasks)
-        done: set[str] = set()
-        ordered: list[Task] = []
-        keys = {task.task_key for task in left}
-        while left:
-            ready = [
-                task
-                for task in left
-                if all(d.task_key in done or d.task_key not in keys for d in task.depends_on)
-            ] or left
-            ordered += ready
-            done |= {task.task_key for task in ready}
-            left = [task for task in left if task.task_key not in done]
-        return tuple(ordered)
+        found = in_order(
+            self.tasks, lambda t: t.task_key, lambda t: [d.task_key for d in t.depends_on]
+        )
+        return tuple(found)
 
     def dependencies(self, task: Task) -> tuple[str, ...]:
         """Return the requirements of a task's environment, as written.
@@ -214,3 +208,19 @@ def parameters_of(job: Job, given: dict[str, JsonValue]) -> dict[str, str]:
     found = {p.name: p.default for p in job.parameters if p.default is not None}
     found |= {name: values.as_text(value) for name, value in given.items()}
     return found
+
+
+def in_order(
+    tasks: Iterable[_Any], key: Callable[[_Any], str], needs: Callable[[_Any], Iterable[str]]
+) -> list[_Any]:
+    """Return tasks of any form in dependency order, as far as there is one, else as written."""
+    left = list(tasks)
+    keys = {key(task) for task in left}
+    done: set[str] = set()
+    made: list[_Any] = []
+    while left:
+        ready = [t for t in left if all(d in done or d not in keys for d in needs(t))] or left
+        made += ready
+        done |= {key(task) for task in ready}
+        left = [task for task in left if key(task) not in done]
+    return made

@@ -32,12 +32,9 @@ def read(root: Path, path: str, given: Mapping[str, object]) -> Job | tuple[Prob
     file = root / path
     if not file.is_file():
         return (Problem(0, f"the job file {path} does not exist{_like(path, _files(root))}"),)
-    try:
-        found = document.read(file)
-    except OSError as error:
-        return (Problem(1, f"the job file cannot be read: {error.strerror or error}"),)
-    except Unreadable as error:
-        return (Problem(*error.problem),)
+    found = opened(file)
+    if isinstance(found, Problem):
+        return (found,)
     job = parse(found)
     if not isinstance(job, Job):
         return job
@@ -45,6 +42,16 @@ def read(root: Path, path: str, given: Mapping[str, object]) -> Job | tuple[Prob
         Problem(found.line(p), message, task) for p, message, task in _wrong(job, root, given)
     )
     return problems or job
+
+
+def opened(file: Path) -> Document | Problem:
+    """Read a file that is there; a `Problem` where that fails."""
+    try:
+        return document.read(file)
+    except OSError as error:
+        return Problem(1, f"the job file cannot be read: {error.strerror or error}")
+    except Unreadable as error:
+        return Problem(*error.problem)
 
 
 def parse(found: Document) -> Job | tuple[Problem, ...]:
@@ -66,7 +73,7 @@ def nearest(word: str, known: Sequence[str]) -> str:
 def _from_schema(found: Document, detail: "ErrorDetails") -> Problem:
     path = tuple(detail["loc"])
     line = found.line(path)
-    task = _task_at(found, path)
+    task = task_key(task_at(found, path).get("task_key"))
     where = f' of task "{task}"' if task else ""
     if detail["type"] == "extra_forbidden":
         key = str(path[-1])
@@ -86,12 +93,17 @@ def _from_schema(found: Document, detail: "ErrorDetails") -> Problem:
     return Problem(line, f"{dotted}{where}: {detail['msg'].lower()}{shown}", task)
 
 
-def _task_at(found: Document, path: tuple[str | int, ...]) -> str | None:
-    if len(path) < 2 or path[0] != "tasks":
-        return None
+def task_at(found: Document, at: At) -> Mapping[str, Any]:
+    """Return the task that a place of a job file lies in; empty where it lies in none."""
     tasks = found.data.get("tasks")
-    item = tasks[path[1]] if isinstance(tasks, list) and isinstance(path[1], int) else None
-    key = item.get("task_key") if isinstance(item, dict) else None
+    if len(at) < 2 or at[0] != "tasks" or not isinstance(tasks, list) or isinstance(at[1], str):
+        return {}
+    item = tasks[at[1]] if at[1] < len(tasks) else None
+    return item if isinstance(item, dict) else {}
+
+
+def task_key(key: object) -> str | None:
+    """Return what a file calls a task where that can be used, else None."""
     return key if isinstance(key, str) and 0 < len(key) <= 100 else None
 
 

@@ -6,7 +6,7 @@ parsed, it counts by its bytes.
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from agent.engine import cells, values
@@ -50,7 +50,11 @@ def given(job: Job, task: Task) -> dict[str, str]:
         return task.notebook_task.base_parameters | jobs
     if task.sql_task:
         return task.sql_task.parameters | jobs
-    words = task.spark_python_task.parameters if task.spark_python_task else ()
+    return flags(task.spark_python_task.parameters if task.spark_python_task else ())
+
+
+def flags(words: Sequence[str]) -> dict[str, str]:
+    """Return what a command line gives its flags, by name; a flag without a value has an empty."""
     found: dict[str, str] = {}
     for word, following in zip(words, [*words[1:], ""], strict=False):
         if word.startswith("--"):
@@ -82,14 +86,18 @@ def _state(job: Job, root: Path, task: Task) -> tuple[object, ...]:
     if not task.spark_python_task and not task.dbt_task:
         named = {p.name for p in job.parameters}
     used = tuple(p for p in job.parameters if p.name in named)
-    files = sorted({path for path, _ in _imports(root, task)} | {task.path or ""})
-    contents = tuple((path, _bytes(root, path)) for path in files)
+    files = contents(root, {path for path, _ in _imports(root, task)} | {task.path or ""})
     database = job.database if task.sql_task or task.notebook_task else None
-    return task, used, database, job.pass_env, contents
+    return task, used, database, job.pass_env, files
 
 
 def _words(text: str) -> Iterator[str]:
     return values.references(text)
+
+
+def contents(root: Path, paths: Iterable[str]) -> tuple[tuple[str, bytes | None], ...]:
+    """Return what files hold, in the order of their names; None for one that is not there."""
+    return tuple((path, _bytes(root, path)) for path in sorted(paths))
 
 
 def _bytes(root: Path, path: str) -> bytes | None:
@@ -120,6 +128,11 @@ def brought(root: Path, path: str, also: Sequence[str] = ()) -> Iterator[tuple[s
                 seen.add(other)
                 left.append(other)
                 yield other, text
+
+
+def beside(files: Iterable[str]) -> tuple[str, ...]:
+    """Return the folders that the modules of a tree with these files are looked for in as well."""
+    return ("src",) if any(path.startswith("src/") for path in files) else ()
 
 
 def project(root: Path, path: str) -> Iterator[tuple[str, str]]:

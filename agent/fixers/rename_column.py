@@ -4,8 +4,9 @@
     frame.groupby("Region")      ->  frame.groupby("region")
     select sum(amout) from sales ->  select sum(amount) from sales
 
-The names come from the error itself or from the data's columns. Edited are the columns that the
-failing code reads: Python literals and attributes, SQL files, SQL in Python strings, notebooks.
+The names come from the error itself, from the data's columns, or, where no data is known, from
+dicts that the code writes out. Edited are the columns that the failing code reads: Python literals
+and attributes, SQL files, SQL in Python strings, notebooks.
 
 Sources: https://duckdb.org/docs/stable/guides/troubleshooting/overview
 https://docs.databricks.com/aws/en/error-messages/unresolved-column-error-class
@@ -18,6 +19,7 @@ Comments, messages, aliases and other strings are never touched.
 import ast
 import keyword
 import re
+from contextlib import suppress
 from typing import NamedTuple
 
 from agent.code import cells, columns, edits, spelling, sqltext
@@ -80,6 +82,8 @@ def _renamed(column: str, path: str, text: str, work: Work) -> _Renamed | str:
     if having:
         return f"{having[0]} has a column {column}; which data the code means is not certain"
     new = _meant(column, work, data)
+    if new is None and not data:
+        new = _written(column, path, text)
     if new is None:
         return f"no single known column is clearly what {column} means"
     used = _uses(path, text, column)
@@ -138,6 +142,16 @@ def _meant(column: str, work: Work, data: tuple[Dataset, ...]) -> str | None:
     names |= {name for d in data for name in d.columns}
     fit = {n for n in names if n.isprintable() and n.strip()}
     return spelling.nearest(column, fit, renamed=True)
+
+
+def _written(column: str, path: str, text: str) -> str | None:
+    """Return the key of the code's own dicts that a name misspells: data written in the code."""
+    keys: set[str] = set()
+    for cell in cells.read(path, text):
+        if cell.language != "sql":
+            with suppress(SyntaxError):
+                keys |= columns.keys(Code(cell.text))
+    return None if column in keys else spelling.nearest(column, keys)
 
 
 def _names(text: str) -> set[str]:

@@ -52,23 +52,31 @@ def mask(text: str) -> str:
 
 def _once(text: str) -> str:
     # The rules are only built for a text that could hold a secret: a healthy run has few.
-    from agent.redaction import detectors, known, pairs, patterns, pem
+    from agent.redaction import detectors, known, listed, pairs, patterns, pem
 
     text = known.mask(text)
     text = pem.mask(text)
     text = patterns.mask(text)
     text = pairs.mask(text)
+    text = listed.mask(text)
     return detectors.mask(text)
 
 
 def mask_json(value: "JsonValue") -> "JsonValue":
-    """Return the value with its strings masked, and what has a secret-looking key masked whole."""
+    """Return the value with its strings masked, and what has a secret-looking key or name masked
+    whole: `{"password": "x"}`, `{"name": "password", "value": "x"}`."""
     if isinstance(value, str):
         return mask(value)
     if isinstance(value, list):
         return [mask_json(item) for item in value]
     if isinstance(value, dict):
-        return {mask(name): _member(name, item) for name, item in value.items()}
+        from agent.redaction import listed
+
+        own = listed.named(value) if any(name in value for name in listed.VALUES) else None
+        return {
+            mask(name): _member(own if own and name in listed.VALUES else name, item)
+            for name, item in value.items()
+        }
     return value
 
 

@@ -127,9 +127,10 @@ def mask(text: str) -> str:
 def _names(text: str) -> Iterator[re.Match[str]]:
     """Yield the secret-looking names; lines without a mark of one are skipped, for speed."""
     lower = text.translate(_LOWER)
+    marks = [mark for mark in _MARKS if mark in lower]
     start = 0
-    for line in lower.split("\n"):
-        if any(mark in line for mark in _MARKS):
+    for line in lower.split("\n") if marks else ():
+        if any(mark in line for mark in marks):
             yield from _NAME.finditer(lower, start, start + len(line))
         start += len(line) + 1
 

@@ -4,7 +4,7 @@ Colours go before anything is masked, so that none of them can cut a secret in t
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from agent import redaction
 
@@ -39,3 +39,9 @@ def lines(text: str, bare: Callable[[str], str] = plain) -> tuple[list[str], str
         text = text[-LARGEST:]
     masked = redaction.mask(bare(text))
     return [redaction.printable(line) for line in masked.splitlines()], cut
+
+
+def values(named: Mapping[str, str]) -> dict[str, str]:
+    """Return named values with their secrets masked."""
+    masked = redaction.mask_json(dict(named))
+    return {str(k): str(v) for k, v in masked.items()} if isinstance(masked, dict) else {}

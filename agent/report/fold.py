@@ -4,11 +4,12 @@ Two steps: the events are sorted into versions of the code (what ran, failed, wa
 proposed for the same code), then the versions become iterations as `story` defines them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from agent import redaction
 from agent.events import (
     Adopted,
     AnyEvent,
@@ -143,7 +144,7 @@ class History:
                 state="running",
                 repairs=run.repairs,
                 url=run.url,
-                parameters=run.parameters,
+                parameters=_masked(run.parameters),
                 started=event.at,
             )
         )
@@ -270,3 +271,9 @@ def _patch(event: Proposed) -> PatchReport:
         proposed_at=event.at,
         expires_at=event.expires_at,
     )
+
+
+def _masked(named: Mapping[str, str]) -> dict[str, str]:
+    """Return parameters with their secrets masked: events hold what a replacement run is given."""
+    found = redaction.mask_json(dict(named))
+    return {name: str(value) for name, value in found.items()} if isinstance(found, dict) else {}

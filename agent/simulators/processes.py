@@ -9,6 +9,7 @@ Rules kept here: what lies there decides, never who asks. After a restart of the
 environment that was being built is built again, and a task that was running is found where it is.
 """
 
+import re
 import threading
 import weakref
 from collections.abc import Mapping
@@ -22,6 +23,19 @@ if TYPE_CHECKING:
     from agent.simulators.service import Service
 
 _EXIT = "NotebookExit"
+_IMAGE = {
+    "matplotlib": "matplotlib",
+    "numpy": "numpy",
+    "pandas": "pandas",
+    "pyarrow": "pyarrow",
+    "requests": "requests",
+    "scipy": "scipy",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
+"""Distributions that every cluster brings, by the module that code imports."""
+_IMPORTS = re.compile(r"(?:^|[\n\"])\s*(?:import|from)\s+(" + "|".join(_IMAGE) + r")\b")
+_READ_BYTES = 1 << 20
 
 _building: "weakref.WeakKeyDictionary[Service[Any, Any], dict[Path, threading.Thread]]"
 _building = weakref.WeakKeyDictionary()
@@ -33,6 +47,18 @@ class NoEnvironment(NamedTuple):
     message: str
     output: str
     """What the installer said."""
+
+
+def image(tree: Path, main: str) -> list[str]:
+    """Return the distributions that clusters bring and the code around a main file imports.
+
+    Only those are installed: a whole image would take minutes.
+    """
+    found: set[str] = set()
+    for file in (tree / main).parent.rglob("*"):
+        if file.suffix in (".py", ".ipynb") and file.stat().st_size <= _READ_BYTES:
+            found |= set(_IMPORTS.findall(file.read_text(encoding="utf-8", errors="replace")))
+    return sorted(_IMAGE[name] for name in found)
 
 
 def prepare(sim: "Service[Any, Any]", place: Path, plan: dict[str, Any]) -> None:

@@ -1,8 +1,8 @@
 """What every simulated service is: a folder, a clock, faults, and a socket on loopback.
 
 Rules kept here: requests are handled one at a time; every module's documents are brought up to the
-clock before; a fault strikes before or after the work, never within; a bug of ours is answered with
-500, kept in `problems` and shown, never hidden.
+clock before; what one changes is kept whole or not at all; a fault strikes before or after it,
+never within; a bug of ours is answered with 500, kept in `problems` and shown, never hidden.
 """
 
 import importlib
@@ -77,7 +77,8 @@ class Service(Generic[RequestT, CallT]):
     def use(self, names: Sequence[str]) -> list[ModuleType]:
         """Serve what these modules beside the service's own answer (`ROUTES`), move (`tick`), make
         at first (`prepare`) and end (`close`). Return them."""
-        package = type(self).__module__.rpartition(".")[0]
+        ours = (c.__module__ for c in type(self).__mro__ if c.__module__.startswith("agent."))
+        package = next(ours).rpartition(".")[0]  # a test's own class lies elsewhere
         modules = [importlib.import_module(f"{package}.{name}") for name in names]
         self.routes = Routes([r for module in modules for r in getattr(module, "ROUTES", ())])
         self._ticks = [module.tick for module in modules if hasattr(module, "tick")]
@@ -223,7 +224,7 @@ class Service(Generic[RequestT, CallT]):
         return request
 
     def handle(self, request: RequestT) -> Reply:
-        """Carry out a request. Raises `Refusal`."""
+        """Carry out a request; what it changes is kept whole or not at all. Raises `Refusal`."""
         raise NotImplementedError
 
     def refusal(self, error: Refusal) -> Reply:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from cli_forks import forks
 
 RUNMEND = Path(sys.executable).with_name("runmend")
 PATIENCE_S = 30.0
@@ -131,18 +132,15 @@ class Stage(NamedTuple):
 
     def run(self, *args: str | Path, given: str | bytes = "", **env: str) -> Done:
         """Run one command to its end; `given` is its stdin, `env` adds to the environment."""
-        done = subprocess.run(
-            [RUNMEND, *args],
-            input=given.encode() if isinstance(given, str) else given,
+        code, out, err = forks().run(
+            [str(word) for word in (RUNMEND, *args)],
+            given=given.encode() if isinstance(given, str) else given,
             cwd=self.root,
             env=self.env(**env),
-            capture_output=True,
-            timeout=PATIENCE_S,
-            check=False,
+            timeout_s=round(PATIENCE_S),
         )
-        out, err = done.stdout.decode(), done.stderr.decode()
-        assert "Traceback" not in err, err
-        return Done(done.returncode, out, err)
+        assert b"Traceback" not in err, err.decode()
+        return Done(code, out.decode(), err.decode())
 
     def heal(self, *args: str | Path, given: str = "", **env: str) -> Done:
         """Heal the playbook."""

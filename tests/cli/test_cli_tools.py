@@ -3,6 +3,7 @@
 import json
 import shutil
 import sqlite3
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -213,4 +214,19 @@ def test_help_names_every_exit_code(stage: Stage) -> None:
         assert code in said
     for code in ("6 auth", "7 unreach", "8 budget", "9 partial", "10 held", "11 cancel", "130/143"):
         assert code in said
-    assert RUNMEND.exists()
+
+
+@pytest.mark.parametrize("words", [("--help",), ("heal", "none.yaml", "-o", "json")])
+def test_the_installed_script_does_what_the_tests_commands_do(
+    stage: Stage, words: tuple[str, ...]
+) -> None:
+    done = subprocess.run(
+        [RUNMEND, *words],
+        cwd=stage.root,
+        env=stage.env(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == stage.run(*words)

@@ -33,25 +33,40 @@ def test_a_sound_entry_has_no_problem(tmp_path: Path) -> None:
     assert problems(tmp_path, ENTRY) == ""
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "said"),
-    [
-        ("frobnicator (?P<name>\\w+) is off", "(?P<name>\\w*)", "spells out too little"),
-        ("frobnicator (?P<name>\\w+) is off", "(?P<name>error)", "matches nearly everything"),
-        ("frobnicator (?P<name>\\w+) is off", "(?P<name>x)\\1", "google-re2"),
-        ("frobnicator (?P<name>\\w+) is off", "(?P<name>\u00fcber)", "ASCII"),
-        ("Switch {name} on", "Switch {nme} on", "name nme, which no pattern captures"),
-        ("seven is off", "seven was off", "its example is not recognised"),
-        ("seven is on", "seven is off", "its counter-example reaches it"),
-        ("remedy: escalate", "remedy: fix\n  fixer: none_such", "unknown fixer 'none_such'"),
-        ("remedy: escalate", "remedy: fix\n  over: [python.module-not-fund]", "did you mean"),
-        ("https://example", "example", "no https address"),
-    ],
+WRONG = (
+    ("frobnicator (?P<name>\\w+) is off", "(?P<name>\\w*)", "spells out too little"),
+    ("frobnicator (?P<name>\\w+) is off", "(?P<name>error)", "matches nearly everything"),
+    ("frobnicator (?P<name>\\w+) is off", "(?P<name>x)\\1", "google-re2"),
+    ("frobnicator (?P<name>\\w+) is off", "(?P<name>\u00fcber)", "ASCII"),
+    ("Switch {name} on", "Switch {nme} on", "name nme, which no pattern captures"),
+    ("seven is off", "seven was off", "its example is not recognised"),
+    ("seven is on", "seven is off", "its counter-example reaches it"),
+    ("remedy: escalate", "remedy: fix\n  fixer: none_such", "unknown fixer 'none_such'"),
+    ("remedy: escalate", "remedy: fix\n  over: [python.module-not-fund]", "did you mean"),
+    ("https://example", "example", "no https address"),
 )
-def test_each_kind_of_problem_is_named(tmp_path: Path, old: str, new: str, said: str) -> None:
-    text = ENTRY.replace(old, new)
-    assert text != ENTRY
-    assert said in problems(tmp_path, text)
+"""What becomes what in a sound entry, and what is said about that."""
+
+
+@pytest.fixture(scope="session")
+def wrong(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return what is said about a matrix with all of them, each in words of its own.
+
+    Examples are tried where every pattern is safe: the first four have a matrix to themselves.
+    """
+    folder = tmp_path_factory.mktemp("wrong")
+    own = []
+    for number, (old, new, _) in enumerate(WRONG):
+        text = ENTRY.replace(old, new)
+        assert text != ENTRY
+        own.append(text.replace("frobnicat", f"frobnicat{number}x"))
+    return problems(folder, "".join(own[:4])) + "\n" + problems(folder, "".join(own[4:]))
+
+
+@pytest.mark.parametrize("number", range(len(WRONG)), ids=[said for _, _, said in WRONG])
+def test_each_kind_of_problem_is_named(wrong: str, number: int) -> None:
+    about = [line for line in wrong.splitlines() if f"own.frobnicat{number}xed" in line]
+    assert any(WRONG[number][2] in line for line in about), about
 
 
 def test_an_entry_that_another_one_hides_is_named_with_it(tmp_path: Path) -> None:

@@ -288,3 +288,17 @@ class Contract:
             assert Failure.model_validate_json(failure.dump()) == failure
         assert RunStatus.model_validate_json(status.dump()) == status
         assert json.loads(status.dump())["state"] == "failed"
+
+
+class RemoteContract(Contract):
+    """The suite for a service that gives what a script prints only once it has ended."""
+
+    def test_cancelling_ends_the_run_and_twice_is_once(self, factory: Factory) -> None:
+        stage = factory(Piece("one", SLOW), Piece("two", FINE, ("one",)))
+        run = started(stage)
+        until(stage.platform, run.run, lambda s: states(s).get("one") == "running")
+        status = stage.platform.cancel("c1", run.run)
+        assert status.state == "cancelled"
+        assert states(status) == {"one": "cancelled", "two": "cancelled"}
+        assert stage.platform.failures(status, stage.tree)
+        assert states(stage.platform.cancel("c1", run.run)) == states(status)

@@ -12,11 +12,12 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from told import Seen, Shop, seen
+from told import BaseShop, Made, Seen, seen
 
 from agent.simulators.clock import VirtualClock
 from agent.simulators.loopback import Reply
@@ -33,7 +34,9 @@ class Deadly:
     """Mixed into a simulator, kills a driver before, or right after, its n-th call."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, clock=VirtualClock())  # type: ignore[call-arg]  the simulator's
+        # Drivers live in the machine's own time: what they ask for is not made before that.
+        clock = VirtualClock(time.time_ns() // 1_000_000)
+        super().__init__(folder, clock=clock)  # type: ignore[call-arg]  the simulator's
         self._left: int | None = None
         self._after = False
         self._pid = folder
@@ -99,17 +102,17 @@ def drivers(*modules: str) -> Iterator[Drivers]:
 class Scene:
     """A workspace, and drivers for the cases of a test."""
 
-    def __init__(self, sim: Any, at: Drivers, shop: Callable[[str], Shop]) -> None:
+    def __init__(self, sim: Any, at: Drivers, shop: Callable[[str], BaseShop]) -> None:
         """`shop` prepares a job that fails once, by the name of a folder that is not there yet."""
         self.sim = sim
         self.shop = shop
         self._drivers = at
 
-    def drive(self, shop: Shop, at: int | None = None, *, after: bool = False) -> int:
+    def drive(self, shop: BaseShop, at: int | None = None, *, after: bool = False) -> int:
         """Carry its case on in a process of its own."""
         return self._drivers.drive(shop.folder, at, after=after)
 
-    def to_its_end(self, shop: Shop) -> Seen:
+    def to_its_end(self, shop: BaseShop) -> Seen:
         """Carry the case on until it has ended, and look."""
         for _ in range(MOST):
             if [summary.state for summary in shop.desk().journal.cases()] == ["done"]:
@@ -131,12 +134,28 @@ class Scene:
         return self.to_its_end(shop)
 
     def undisturbed(self) -> tuple[Seen, list[str]]:
-        """Return what an undisturbed case comes to, and its calls."""
+        """Return what an undisturbed case comes to, which is healed by a repair, and its calls."""
         shop = self.shop("whole")
         self.sim.calls.clear()
         assert self.drive(shop) == 0
         calls = [f"{call.method} {call.path}" for call in self.sim.calls]
-        return self.to_its_end(shop), calls
+        seen = self.to_its_end(shop)
+        assert seen.verdict == "healed"
+        assert seen.made == Made(jobs=1, runs=1, repairs=1, cancelled=0)
+        return seen, calls
+
+    def killed_anywhere(self, where: str, *, after: bool) -> None:
+        """Kill drivers before, or right after, each append or call: all come to the same."""
+        whole, calls = self.undisturbed()
+        for at in range(len(whole.kinds if where == "append" else calls)):
+            assert self.killed(at, where, after=after) == whole, at
+
+    def killed_unknown(self, *endings: str) -> None:
+        """Kill drivers right after calls whose paths end so, where the workspace knows more."""
+        whole, calls = self.undisturbed()
+        for word in endings:
+            at = next(n for n, call in enumerate(calls) if call.endswith(word))
+            assert self.killed(at, "call", after=True) == whole, word
 
 
 def _prepared() -> None:

@@ -5,8 +5,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from told import Seen, Shop, seen
+from told import BaseShop, Made, Seen, seen
 
+from agent import verdicts
 from agent.cases import Result
 from agent.simulators.faults import Kind, RetryAfter
 
@@ -53,7 +54,7 @@ def drive(made: Any) -> Ran:
 class Room:
     """One workspace for all the variants of a test."""
 
-    def __init__(self, sim: Any, folder: Path, shop: Callable[[Any, Path, str], Shop]) -> None:
+    def __init__(self, sim: Any, folder: Path, shop: Callable[[Any, Path, str], BaseShop]) -> None:
         """`shop` prepares a story in a folder that is not there yet."""
         self.sim = sim
         self._shop = shop
@@ -90,3 +91,27 @@ class Room:
         if kind not in ("slow", "404"):
             struck = [call for call in ran.calls if call.status not in WELL]
             assert len(struck) >= len(places), where
+
+    def undisturbed(self, *stories: str) -> None:
+        """See what stories come to where nothing goes wrong: `healthy` needs no healing."""
+        for story in stories:
+            seen = self.calm(story).seen
+            assert seen.verdict == ("healthy" if story == "healthy" else "healed")
+            repairs = 0 if story == "healthy" else 1
+            assert seen.made == Made(jobs=1, runs=1, repairs=repairs, cancelled=0)
+            assert seen.causes == [("sales", "schema.column-unresolved")] * repairs
+
+    def stays_away(self, story: str, path: str) -> None:
+        """Let a call fail until the case is left for later; see that it comes to the same then."""
+        calm = self.calm(story)
+        shop = self.shop(story)
+        self.sim.faults.add(path, 503, times=None, retry_after="none")
+        began = shop.now()
+        result = shop.heal()
+        assert result.pause is not None
+        assert result.pause.verdict == "unreachable"
+        assert verdicts.EXIT["unreachable"] == 7
+        assert shop.now() - began < calm.took + timedelta(seconds=400)
+        self.sim.faults.clear()
+        shop.sim.clock.advance(1800)
+        assert drive(shop).seen == calm.seen

@@ -1,33 +1,15 @@
 """Stages for the local platform: a source folder, a tree, a connection."""
 
-import hashlib
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from connected import staged
 from contract import Piece, Stage
 
-from agent.platforms import Context, Platform, connect
-from agent.playbook import Job, Loaded, Playbook
-from agent.records import Tree
-
-
-def tree(root: Path) -> Tree:
-    """Return the record of a tree as it lies there."""
-    files = tuple(
-        sorted(
-            file.relative_to(root).as_posix()
-            for file in root.rglob("*")
-            if file.is_file() and not any(p.is_symlink() for p in (file, *file.parents))
-        )
-    )
-    basis = hashlib.sha256()
-    for name in files:
-        basis.update(name.encode() + (root / name).read_bytes())
-    return Tree(root=str(root), digest=basis.hexdigest(), files=files)
+from agent.playbook import Job, Playbook
 
 
 class Local(NamedTuple):
@@ -43,36 +25,16 @@ class Local(NamedTuple):
         given: Mapping[str, Any] | None = None,
     ) -> Stage:
         """Write a source, copy it to a tree without its data, connect."""
-        source, root = self.folder / "source", self.folder / "tree"
         declared = job if isinstance(job, str) else yaml.safe_dump(dict(job), sort_keys=False)
-        for name, content in {**files, "job.yaml": declared}.items():
-            file = source / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(content.encode() if isinstance(content, str) else content)
         data = job.get("data", []) if not isinstance(job, str) else []
-        shutil.copytree(source, root, ignore=shutil.ignore_patterns(*data))
-        playbook = Playbook(
+        book = Playbook(
             name="nightly",
             platform="local",
             source="source",
             job=Job(file="job.yaml", parameters=dict(given or {})),
         )
-        loaded = Loaded(path=str(self.folder / "nightly.yaml"), playbook=playbook)
-        case = self.folder / "case"
-        case.mkdir(mode=0o700, exist_ok=True)
-
-        def connection() -> Platform:
-            return connect(Context(loaded=loaded, folder=case, cache=self.cache))
-
-        copies = iter(range(1, 100))
-
-        def change(path: str, text: str) -> Tree:
-            other = self.folder / f"tree-{next(copies)}"
-            shutil.copytree(root, other, symlinks=True)
-            (other / path).write_text(text)
-            return tree(other)
-
-        return Stage(connection(), tree(root), connection, change)
+        whole = {**files, "job.yaml": declared}
+        return staged(book, self.folder, whole, cache=self.cache, data=data)
 
     def story(
         self,

@@ -208,6 +208,54 @@ def test_json_is_masked_by_its_keys_and_inside_its_strings() -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "- name: db_password\n  value: S3cr3t,tide}9\n- name: day\n  value: '2026'",
+        '[{"name": "api_token", "value": "S3cr3t"}, {"name": "day", "value": "1"}]',
+        '{\n  "name": "api_token",\n  "value": "S3cr3t"\n}',
+        '{\\"name\\": \\"db_password\\", \\"value\\": \\"S3cr3t\\"}',
+        "+  - default: S3cr3t\n+    name: db_password",
+        "{name: db_password, value: S3cr3t}",
+    ],
+)
+def test_a_parameter_is_masked_where_its_name_is_a_value_too(text: str) -> None:
+    masked = redaction.mask(text)
+    assert not any(part in masked for part in ("S3cr3t", "tide", "9"))
+    assert masked.count("\n") == text.count("\n")
+    assert all(word in masked for word in ("2026", "day") if word in text)
+    assert redaction.mask(masked) == masked
+
+
+def test_named_values_of_json_are_masked_by_their_names() -> None:
+    value: JsonValue = [
+        {"name": "db_password", "value": "x y"},
+        {"key": "api_key", "default": "z"},
+        {"name": "day", "value": "2026"},
+        {"name": "db_password", "value": "{{secrets/db}}"},
+        {"name": "reset_password", "type": "string", "tasks": ["a"]},
+    ]
+    assert redaction.mask_json(value) == [
+        {"name": "db_password", "value": "[REDACTED:password]"},
+        {"key": "api_key", "default": "[REDACTED:key]"},
+        *value[2:],
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- name: db_password\n  value: '{{secrets/db}}'",
+        "- name: db_password\n  value: ${DB_PASSWORD}",
+        "- {name: token, default: null}",
+        "name: password\ndescription: x\nvalue: 3",
+        '{"name": "token", "type": "string"}',
+    ],
+)
+def test_a_named_value_that_is_no_secret_stays(text: str) -> None:
+    assert redaction.mask(text) == text
+
+
+@pytest.mark.parametrize(
     "text", ["x = '***'", "password=****", "[REDACTED:jwt]", "[REDACTED]", "://u:***@h"]
 )
 def test_a_placeholder_is_recognised(text: str) -> None:

@@ -4,32 +4,28 @@ Rules kept here: nothing is sent twice by itself, but a read whose connection br
 whose login was refused and renewed (`auth`); every body that changes something is on the disk
 before it leaves (`payloads`); no redirect is followed; a pre-authenticated link gets no signature.
 Pages are followed up to a cap, until a token is missing or comes again; an answer that is no list
-is never an empty one. What the service refuses: `refusals`.
+is never an empty one. A 404 before anything else was answered may mean all of the workspace: that
+is looked at. What the service refuses: `refusals`.
 
 Source: https://docs.oracle.com/en/cloud/paas/ai-data-platform/aiwap/rest-endpoints.html
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol, TypeVar
+from urllib.parse import quote
 
 import httpx
 
-from agent.errors import Unavailable, UsageError
+from agent.errors import RunmendError, Unavailable, UsageError
 from agent.platforms.aidp import replies
 from agent.platforms.aidp.auth import Auth
 from agent.platforms.aidp.base import Base
 from agent.platforms.aidp.connection import Answer, Asked, Connection
 from agent.platforms.aidp.payloads import Payloads
-from agent.platforms.aidp.refusals import (
-    NOT_KNOWN,
-    ApiRefused,
-    Conflict,
-    Forbidden,
-    NotFound,
-    ServerError,
-    Stale,
-)
+from agent.platforms.aidp.refusals import Conflict, ServerError, Stale, unseen
+from agent.remote.answers import clean
+from agent.remote.refusals import NOT_KNOWN, ApiRefused, Forbidden, NotFound
 
 __all__ = [
     "Answer",
@@ -42,6 +38,7 @@ __all__ = [
     "Stale",
 ]
 
+_T = TypeVar("_T")
 _PAGE = 1000
 _SORTED = ("/jobRuns", "/taskRuns", "/recentJobRuns")
 """Lists that answer 400 where nobody says how they are sorted."""
@@ -64,14 +61,21 @@ class Api:
     """One connection; counts its calls. Paths are below the workspace unless `instance=True`."""
 
     def __init__(
-        self, connection: Connection, payloads: Payloads, official: Engine | None = None
+        self,
+        connection: Connection,
+        payloads: Payloads,
+        official: Engine | None = None,
+        *,
+        visible: bool = False,
     ) -> None:
-        """`official`: the official command, where the playbook wants it."""
+        """`official`: the official command, where the playbook wants it; `visible`: a 404 is never
+        taken to mean the whole workspace."""
         self._connection = connection
         self._payloads = payloads
         self._official = official
         self._once: dict[str, dict[str, Any]] = {}
         self._workspace: str | None = None
+        self._visible = visible
 
     @property
     def base(self) -> Base:
@@ -191,8 +195,8 @@ class Api:
             return answer
         response = self._sent(asked)
         if "html" in response.headers.get("content-type", ""):
-            raise Unavailable(f"{asked.call}: {_no_object(response)}{NOT_KNOWN}")
-        return _answer(response, _object(response) or {})
+            raise Unavailable(f"{asked.call}: {replies.no_object(response)}{NOT_KNOWN}")
+        return _answer(response, replies.json_object(response) or {})
 
     def raw(
         self,
@@ -218,7 +222,7 @@ class Api:
 
     def by(self, api: str) -> "Api":
         """Return the same by another version and prefix."""
-        return Api(self._connection.by(api), self._payloads)
+        return Api(self._connection.by(api), self._payloads, visible=True)
 
     def close(self) -> None:
         """Close the connections; the next call opens another."""
@@ -235,14 +239,40 @@ class Api:
         names = ", ".join(sorted(str(w.get("displayName")) for w in listed)) or "none"
         found = f"{len(fits)} workspaces are" if fits else "no workspace is"
         raise UsageError(
-            f"{found} named {name!r}; there is {replies.clean(names)}: set aidp.workspace "
+            f"{found} named {name!r}; there is {clean(names)}: set aidp.workspace "
             "(AIDP_WORKSPACE) to one of them or to its key"
         )
 
     def _sent(self, asked: Asked) -> httpx.Response:
         if self._official is not None:
             self._official.there()
-        return self._connection.send(asked, None if asked.instance else self.workspace())
+        below = None if asked.instance else self.workspace()
+        return self._seen(lambda: self._connection.send(asked, below))
+
+    def _seen(self, call: Callable[[], _T]) -> _T:
+        """Make a call. Raises `Unauthorized` where it shows that we see nothing here at all."""
+        try:
+            found = call()
+        except NotFound as error:
+            if not self._visible:
+                self._look(error)
+            raise
+        self._visible = True
+        return found
+
+    def _look(self, error: NotFound) -> None:
+        """Raise `Unauthorized` where the workspace is not to be seen either."""
+        if self._workspace is not None or self.base.has_key:
+            place = f"/workspaces/{quote(self.workspace(), safe='')}"
+            try:
+                self._connection.send(Asked("GET", place, instance=True), None)
+            except NotFound:
+                raise unseen(error, self.base) from error
+            except RunmendError:
+                return  # nobody can tell just now: the 404 stands as it is
+            self._visible = True
+        else:  # it was looked for by its name
+            raise unseen(error, self.base) from error
 
     def _by_command(self, asked: Asked) -> Answer | None:
         if self._official is None or asked.instance:
@@ -250,7 +280,8 @@ class Api:
         if not self._official.takes(asked):
             return None
         self._connection.count()
-        return self._official.answer(asked, self.base, self.workspace())
+        command, workspace = self._official, self.workspace()
+        return self._seen(lambda: command.answer(asked, self.base, workspace))
 
     def _read(self, asked: Asked) -> Answer:
         if (answer := self._by_command(asked)) is not None:
@@ -258,9 +289,9 @@ class Api:
         response = self._sent(asked)
         if not response.content.strip():
             return _answer(response, {})
-        found = _object(response)
+        found = replies.json_object(response)
         if found is None:
-            raise Unavailable(f"{asked.call}: {_no_object(response)}")
+            raise Unavailable(f"{asked.call}: {replies.no_object(response)}")
         return _answer(response, found)
 
 
@@ -274,16 +305,3 @@ def _items(asked: Asked, answer: Answer) -> list[dict[str, Any]]:
 def _answer(response: httpx.Response, body: dict[str, Any]) -> Answer:
     headers = {name.lower(): value for name, value in response.headers.items()}
     return Answer(body, headers.get("etag"), response.status_code, headers)
-
-
-def _object(response: httpx.Response) -> dict[str, Any] | None:
-    try:
-        found = response.json()
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _no_object(response: httpx.Response) -> str:
-    said = replies.message(response) or "nothing that can be read"
-    return f"the service answered with no JSON object: {said!r}"

@@ -14,6 +14,7 @@ from typing import Any
 
 from agent.platforms.aidp import parameters, runs, states
 from agent.records import Deployment, Repair, Run
+from agent.remote import texts
 
 MOST_TASKS = 100
 """Tasks that one repair takes."""
@@ -108,7 +109,7 @@ def as_run(key: str, record: Record) -> Run:
         run=str(record["run"]),
         key=key,
         repairs=record.get("repairs"),
-        parameters=record["known"],
+        parameters=texts.values(record["known"]),
         note="; ".join(record["notes"]),
     )
 

@@ -26,7 +26,8 @@ from agent import redaction
 from agent.errors import Unauthorized, Unavailable, UsageError
 from agent.platforms.aidp import keys, sdk
 from agent.platforms.aidp.profiles import Identity
-from agent.platforms.aidp.replies import clean, message, skew
+from agent.platforms.aidp.replies import message, skew
+from agent.remote.answers import clean
 
 _REFUSED = (401, 403)
 _STALE = ("authorization", "date", "x-content-sha256")

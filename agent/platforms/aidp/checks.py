@@ -17,13 +17,14 @@ from agent.engine import checks as engine
 from agent.engine.checks import Seen
 from agent.platforms.aidp.api import ApiRefused, Forbidden, NotFound
 from agent.platforms.aidp.files import Files
-from agent.platforms.aidp.layout import Layout, plain
+from agent.platforms.aidp.layout import Layout
 from agent.platforms.aidp.looking import Answer, NoAnswer, Question
 from agent.platforms.aidp.session import Session
 from agent.platforms.aidp.throwaway import Throwaway
 from agent.playbook import Expectation
 from agent.records import Check
 from agent.remote.asking import quoted, refusal
+from agent.remote.paths import plain
 from agent.remote.texts import sentence
 
 _VOLUMES = "/Volumes/"

@@ -11,6 +11,7 @@ from agent.platforms.aidp.api import ApiRefused, Forbidden, NotFound
 from agent.platforms.aidp.files import Files, digest
 from agent.platforms.aidp.ours import Job
 from agent.platforms.aidp.session import Session
+from agent.remote import comparing
 
 _CLEAN = ("made", "cleaned")
 
@@ -56,7 +57,7 @@ def _clean(
 
 def _stays(session: Session, job: Job, digest: str | None) -> str | None:
     """Return why a job is not deleted, None where it is; `digest`: how we left it."""
-    if digest is not None and digest != definitions.digest(definitions.normal(job.definition)):
+    if digest is not None and digest != comparing.digest(definitions.normal(job.definition)):
         return "somebody changed it since"
     for run in runs.listed(session.api, job.key):
         if states.status(run) in states.ACTIVE:

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 from agent.engine.problems import nearest
 from agent.errors import Unavailable
-from agent.platforms.aidp import replies
 from agent.platforms.aidp.api import ApiRefused, Conflict, Forbidden, NotFound
 from agent.platforms.aidp.session import Session
+from agent.records import duration
+from agent.remote.answers import clean
 
 KEY = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _LOOK_S = 15.0
@@ -80,7 +81,7 @@ def _cluster(document: dict[str, Any]) -> Cluster:
     key = str(document.get("key") or "")
     # Older answers say lifecycleState.
     state = str(document.get("state") or document.get("lifecycleState") or "UNKNOWN")
-    why = replies.clean(document.get("stateMessage") or document.get("stateDetails") or "")
+    why = clean(document.get("stateMessage") or document.get("stateDetails") or "")
     return Cluster(key, str(document.get("displayName") or key), state, why[:500])
 
 
@@ -211,15 +212,7 @@ def _stop(session: Session, found: Cluster, ran_s: float) -> str:
         session.api.send("POST", path, {}, what=f"stop-cluster-{found.name}")
     except (ApiRefused, Forbidden) as error:
         return f"{there}, which we started, still runs and cannot be stopped by us: {error}"
-    return f"stopped {there}, which we had started; it ran {_duration(ran_s)}"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(max(0, round(seconds)), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    return f"stopped {there}, which we had started; it ran {duration(ran_s)}"
 
 
 def _read(session: Session) -> dict[str, dict[str, Any]]:

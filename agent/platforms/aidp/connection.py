@@ -21,7 +21,10 @@ from agent.errors import RunmendError, Unauthorized, Unavailable, UsageError
 from agent.platforms.aidp import replies
 from agent.platforms.aidp.auth import Auth
 from agent.platforms.aidp.base import Base, is_loopback
-from agent.platforms.aidp.refusals import NOT_KNOWN, NotFound, Said, refusal
+from agent.platforms.aidp.refusals import Said, refusal
+from agent.remote.answers import clean, wait_s
+from agent.remote.refusals import NOT_KNOWN, NotFound
+from agent.remote.requests import Counter, sent, text
 
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
@@ -62,18 +65,6 @@ class Answer(NamedTuple):
     """Names in lower case."""
 
 
-class _Counter:
-    """Counts requests; an object of its own, for a connection must not hold its `Api`."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-
-    def add(self, request: httpx.Request) -> None:
-        """Count a request that is sent."""
-        del request
-        self.calls += 1
-
-
 class Connection:
     """Sends requests and counts them."""
 
@@ -81,7 +72,7 @@ class Connection:
         self.base = base
         self.auth = auth
         self._env = env
-        self._counter = _Counter()
+        self._counter = Counter()
         self._clients: dict[bool, httpx.Client] = {}
 
     @property
@@ -103,7 +94,7 @@ class Connection:
         request = client.build_request(
             asked.method,
             f"{root}{asked.path}",
-            params={k: _text(v) for k, v in asked.query.items() if v is not None},
+            params={k: text(v) for k, v in asked.query.items() if v is not None},
             json=None if asked.body is None else dict(asked.body),
             content=asked.content,
             headers=dict(asked.headers),
@@ -150,31 +141,26 @@ class Connection:
         unknown = NOT_KNOWN if changes else ""
         host = request.url.host
         try:
-            try:
-                return client.send(request)
-            except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-                # A kept connection may have been closed at the other end since the last call.
-                if changes:
-                    raise
-                return client.send(request)
+            return sent(client, request, changes=changes)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise Unavailable(f"{call}: cannot reach {host}: {_unreached(error)}") from error
+            said = f"{call}: cannot reach {host}: {clean(error) or 'no answer'}"
+            raise not_trusted(said) or Unavailable(said) from error
         except httpx.TimeoutException as error:
             raise Unavailable(f"{call}: no answer in time{unknown}") from error
         except httpx.HTTPError as error:
-            said = f"{call}: the connection broke: {replies.clean(error)}{unknown}"
+            said = f"{call}: the connection broke: {clean(error)}{unknown}"
             raise Unavailable(said) from error
 
     def _error(self, response: httpx.Response, call: str, *, changes: bool) -> RunmendError:
         status = response.status_code
         words = replies.message(response)
         if status < 400:
-            where = replies.clean(response.headers.get("location", "another page"))
+            where = clean(response.headers.get("location", "another page"))
             return Unauthorized(
                 f"{call}: {response.url.host} sends us to {where}, which we follow "
                 "nowhere: give the right host as aidp.endpoint"
             )
-        said = Said(call, status, replies.code(response), words, changes, replies.wait_s(response))
+        said = Said(call, status, replies.code(response), words, changes, wait_s(response))
         date = response.headers.get("date", "")
         return refusal(said, self.auth.identity.who, self.auth.what_to_do(status, words, date))
 
@@ -211,16 +197,8 @@ class Connection:
         return context
 
 
-def _unreached(error: httpx.HTTPError) -> str:
-    said = replies.clean(error) or "no answer"
-    if "CERTIFICATE_VERIFY_FAILED" in said:
-        return f"{said}; set SSL_CERT_FILE or REQUESTS_CA_BUNDLE to the certificates to trust"
-    return said
-
-
-def _text(value: Any) -> str | list[str]:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list | tuple):
-        return [str(_text(v)) for v in value]
-    return str(value)
+def not_trusted(said: str) -> UsageError | None:
+    """Return the exception where waiting does not help: nobody vouches for who answers."""
+    if "CERTIFICATE_VERIFY_FAILED" not in said:
+        return None
+    return UsageError(f"{said}; set {' or '.join(BUNDLES)} to the certificates to trust")

@@ -9,14 +9,13 @@ Source: https://docs.oracle.com/en/cloud/paas/ai-data-platform/aiwap/op-jobs-job
 """
 
 import copy
-import hashlib
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from agent.platforms.aidp import schema
+from agent.platforms.aidp import jobrules, schema
 from agent.platforms.aidp.schema import Listed, Shape, Type
 from agent.platforms.aidp.session import Session
+from agent.remote import comparing
 
 _DEFAULTS: Mapping[str, Any] = {
     "timeoutSeconds": 0,
@@ -34,7 +33,8 @@ _KEYED = {
     "dependsOn": "taskKey",
     "expression": "key",
 }
-_NAMES = tuple(dict.fromkeys(_KEYED.values()))
+NAMES = tuple(dict.fromkeys(_KEYED.values()))
+"""What the items of a list are told apart by."""
 _EMPTY: tuple[Any, ...] = (None, "", [], {})
 _STAYS = ("runAs",)
 
@@ -98,64 +98,25 @@ def normal(job: Mapping[str, Any]) -> dict[str, Any]:
 
     Whether its schedule is paused is left out: we switch it on ourselves once the job is proved.
     """
-    made = _plain(stripped(job))
+    under = stripped(job)
+    for task in jobrules.items(under, "tasks"):
+        task["dependsOn"] = _objects(task.get("dependsOn"))
+    made: dict[str, Any] = comparing.bare(under, _DEFAULTS, NAMES)
     schedule = made.get("schedule")
     if isinstance(schedule, dict):
         made["schedule"] = {k: v for k, v in schedule.items() if k != "pauseStatus"}
-    return made if isinstance(made, dict) else {}
+    return made
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        inner = {k: _plain(_objects(k, v)) for k, v in value.items()}
-        return {
-            k: v
-            for k, v in sorted(inner.items())
-            if v not in _EMPTY and not (k in _DEFAULTS and v == _DEFAULTS[k])
-        }
-    if not isinstance(value, list):
-        return value
-    items = [_plain(v) for v in value]
-    return sorted(items, key=_key) if all(_key(i) for i in items) else items
-
-
-def _objects(name: str, value: Any) -> Any:
+def _objects(needs: Any) -> Any:
     """Return dependencies that are plain text, as some builds show them, as objects."""
-    if name != "dependsOn" or not isinstance(value, list):
-        return value
-    return [{"taskKey": d} if isinstance(d, str) else d for d in value]
-
-
-def _key(item: Any) -> str:
-    """Return the name that orders a list whose order says nothing."""
-    named = (item.get(k) for k in _NAMES) if isinstance(item, dict) else ()
-    return next((str(n) for n in named if n), "")
-
-
-def digest(definition: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of a normal definition."""
-    return hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()
+    if not isinstance(needs, list):
+        return needs
+    return [{"taskKey": d} if isinstance(d, str) else d for d in needs]
 
 
 def remember(session: Session, definition: Mapping[str, Any]) -> str:
     """Keep a normal definition beside the journal, to name later what changed; its digest."""
-    found = digest(definition)
+    found = comparing.digest(definition)
     session.keep("definitions", found, definition)
     return found
-
-
-def differences(old: Any, new: Any, name: str = "") -> Iterator[str]:
-    """Yield the dotted names of what differs; items of a list by their key."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in sorted(old.keys() | new.keys()):
-            yield from differences(old.get(key), new.get(key), f"{name}.{key}".strip("."))
-    elif _keyed(old) and _keyed(new):
-        ours, theirs = ({_key(i): i for i in items} for items in (old, new))
-        for key in sorted(ours.keys() | theirs.keys()):
-            yield from differences(ours.get(key), theirs.get(key), f"{name}[{key}]")
-    elif old != new:
-        yield name
-
-
-def _keyed(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(_key(item) for item in value)

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from agent.engine import values
 from agent.errors import Unavailable, UsageError
-from agent.platforms.aidp import cleaning, clusters, jobfile, ours, remote_job, schedules
+from agent.platforms.aidp import cleaning, clusters, ours, remote_job, schedules
 from agent.platforms.aidp.api import ApiRefused, NotFound
 from agent.platforms.aidp.files import Files
 from agent.platforms.aidp.jobrules import items
@@ -21,6 +21,7 @@ from agent.platforms.aidp.owned import Owned
 from agent.platforms.aidp.present import Present
 from agent.platforms.aidp.session import Session
 from agent.records import Deployment, Effect, Failure, TaskKey, TaskSource, Tree
+from agent.remote import jobfiles
 
 
 class Target(Protocol):
@@ -48,7 +49,7 @@ class Deploying:
     def data(self, source: Path) -> tuple[str, ...]:
         """Return the folders of the source that a job file names as data: they are not brought."""
         file = self._session.book.job.file
-        return jobfile.data(source, file) if file is not None else ()
+        return jobfiles.data(source, file) if file is not None else ()
 
     def is_production(self, source: Path) -> bool:
         """Return False: a workspace does not say it. Unsaid, the playbook counts as production."""

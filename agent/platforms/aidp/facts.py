@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from agent import redaction
 from agent.engine.facts import data_files
 from agent.platforms.aidp import parameters
 from agent.platforms.aidp.layout import Layout
 from agent.records import Facts, Tree
+from agent.remote import texts
 
 _FILES = ("notebookPath", "filePath")
 
@@ -51,8 +51,8 @@ def of(around: Around, task: Mapping[str, Any]) -> Facts:
         files=around.tree.files,
         datasets=tuple(data_files(Path(around.tree.root), around.tree.files, ())),
         job_file=around.job_file,
-        parameters=_masked(_of_run(around)),
-        widgets=_masked({**_of_run(around), **own, **given}),
+        parameters=texts.values(_of_run(around)),
+        widgets=texts.values({**_of_run(around), **own, **given}),
         task_type=str(task.get("type") or "") or None,
         task_file=around.main_file(task),
     )
@@ -61,15 +61,10 @@ def of(around: Around, task: Mapping[str, Any]) -> Facts:
 def whole(around: Around) -> Facts:
     """Return the facts around a run as a whole."""
     return Facts(
-        files=around.tree.files, job_file=around.job_file, parameters=_masked(_of_run(around))
+        files=around.tree.files, job_file=around.job_file, parameters=texts.values(_of_run(around))
     )
 
 
 def _of_run(around: Around) -> dict[str, str]:
     """Return the job parameters that the run has."""
     return {**parameters.named(around.job.get("parameters")), **parameters.carried(around.run)}
-
-
-def _masked(found: Mapping[str, str]) -> dict[str, str]:
-    masked = redaction.mask_json(dict(found))
-    return {str(k): str(v) for k, v in masked.items()} if isinstance(masked, dict) else {}

@@ -18,7 +18,7 @@ from agent.platforms.aidp.leftovers import Left, Leftovers
 from agent.platforms.aidp.nesting import DEPTH, Nested
 from agent.platforms.aidp.session import Session
 from agent.records import Failure, RunStatus, TaskKey, Tree
-from agent.remote import evidence, texts
+from agent.remote import evidence, failures, texts
 from agent.remote.evidence import Section
 
 _OWN = frozenset(("FAILED", "TIMED_OUT", "INTERNAL_ERROR"))
@@ -64,14 +64,7 @@ class Failing:
         for one in nesting.nested(self._api, dict(around.run)):
             if one.key == key:
                 return self._failure(one, around).model_copy(update=changes)
-        return Failure(
-            phase="verify",
-            code="VERIFY_FAILED",
-            message=f"task {key} is no task of run {status.run}",
-            run=status.run,
-            url=status.url,
-            facts=facts.whole(around),
-        )
+        return failures.no_task(status, key, facts.whole(around))
 
     def _within(self, around: Around, prefix: str, over: bool, depth: int) -> Iterator[Failure]:
         """Yield the failures of the tasks of one run."""

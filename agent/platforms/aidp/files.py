@@ -9,8 +9,6 @@ is not fetched again while its stamp stands.
 Source: https://docs.oracle.com/en/cloud/paas/ai-data-platform/aiwap/rest-endpoints.html
 """
 
-import hashlib
-import json
 import posixpath
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
@@ -22,6 +20,8 @@ from agent.platforms.aidp.api import ApiRefused, NotFound
 from agent.platforms.aidp.layout import Layout
 from agent.platforms.aidp.session import Session
 from agent.platforms.aidp.transfer import Transfer
+from agent.remote import digests
+from agent.remote.paths import plain
 
 _UNREADABLE = "unreadable"
 _STAMP = ("compositeEtag", "timeUpdated", "timeCreated")
@@ -35,7 +35,7 @@ class Entry(NamedTuple):
     """One object of the workspace."""
 
     path: str
-    """In the form of `layout.plain`."""
+    """In the form of `plain`."""
     type: str
     """NOTEBOOK, FILE, FOLDER ..."""
     stamp: tuple[Any, ...]
@@ -44,35 +44,12 @@ class Entry(NamedTuple):
 
 def digest(path: str, content: bytes) -> str:
     """Return the SHA-256 by which contents are compared; `path` says whether it is a notebook."""
-    if layout.is_notebook(path):
-        content = _cells(content)
-    return hashlib.sha256(content).hexdigest()
-
-
-def _cells(content: bytes) -> bytes:
-    """Return the cells' kinds and sources, or the content itself where it is no notebook."""
-    try:
-        cells = json.loads(content.decode("utf-8-sig"))["cells"]
-        kept = [(c["cell_type"], _lines("".join(c["source"]))) for c in cells]
-    except (ValueError, KeyError, TypeError):
-        return content
-    return json.dumps([cell for cell in kept if cell[1]]).encode()
-
-
-def _lines(text: str) -> str:
-    return "\n".join(line.rstrip() for line in text.splitlines()).rstrip()
+    return digests.of(content, ipynb=layout.is_notebook(path))
 
 
 def wanted(root: Path, there: Layout, paths: Iterable[str]) -> dict[str, str]:
     """Return what we would bring: digest by workspace path."""
-    found: dict[str, str] = {}
-    for path in paths:
-        try:
-            content = (root / path).read_bytes()
-        except OSError:
-            continue
-        found[there.remote(path)] = digest(path, content)
-    return found
+    return digests.wanted(root, paths, there.remote, digest)
 
 
 class Files:
@@ -109,7 +86,7 @@ class Files:
         self._folders.add(folder)
         entries = [
             Entry(
-                layout.plain(str(o["path"])),
+                plain(str(o["path"])),
                 str(o.get("type") or "FILE").upper(),
                 tuple(o.get(k) for k in _STAMP),
             )
@@ -148,7 +125,7 @@ class Files:
 
     def read(self, path: str) -> bytes:
         """Return a file's content, a notebook's as JSON. Raises `NotFound`."""
-        return self._transfer.read(layout.plain(path))
+        return self._transfer.read(plain(path))
 
     def bring(self, root: Path, there: Layout, paths: Iterable[str]) -> None:
         """Bring files of the tree, replacing what is there.
@@ -160,7 +137,7 @@ class Files:
 
     def put(self, path: str, content: bytes) -> None:
         """Write one file, read it back and compare; its folders are made. See `bring`."""
-        path = layout.plain(path)
+        path = plain(path)
         self.make_folder(posixpath.dirname(path))
         self._seen.pop(path, None)
         wanted = digest(path, content)
@@ -187,7 +164,7 @@ class Files:
 
     def remove(self, paths: Iterable[str]) -> tuple[str, ...]:
         """Delete files of the workspace and return those that were there."""
-        return tuple(path for path in paths if self._transfer.delete(layout.plain(path)))
+        return tuple(path for path in paths if self._transfer.delete(plain(path)))
 
 
 def _is_root(folder: str) -> bool:

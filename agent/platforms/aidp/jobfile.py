@@ -1,30 +1,26 @@
 """A job file of the source as a job definition: checked, made whole, paths made remote.
 
-The words are AIDP's own, as they go over the wire; what the local platform knows besides (`data`,
-`database`, `pass_env`) says nothing here. YAML, or JSON, which is YAML. A path that does not begin
-with `/` is a file of the source. A task that needs a cluster and names none gets `aidp.cluster`;
-other mistakes are told, never mended in silence.
+The words are AIDP's own, as they go over the wire. YAML, or JSON, which is YAML. A path that does
+not begin with `/` is a file of the source. A task that needs a cluster and names none gets
+`aidp.cluster`; other mistakes are told, never mended in silence.
 
 Source: https://docs.oracle.com/en/cloud/paas/ai-data-platform/aiwap/rest-endpoints.html
 """
 
 import copy
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from agent import document
-from agent.document import At, Document
+from agent.document import Document
 from agent.engine import problems, values
-from agent.engine.problems import nearest
 from agent.platforms.aidp import jobrules, schema, shapes
 from agent.platforms.aidp.jobrules import items
 from agent.platforms.aidp.layout import Layout
 from agent.platforms.aidp.shapes import Unknown, Wrong
 from agent.playbook import Playbook
 from agent.records import Tree
+from agent.remote import jobfiles
 
-LOCAL_ONLY = ("data", "database", "pass_env")
 _MESSAGE = 400
 
 
@@ -55,16 +51,10 @@ def read(tree: Tree, path: str, book: Playbook, most: int) -> Read | Problem:
 
     `most`: characters that are left for the description.
     """
-    file = Path(tree.root) / path
-    if not file.is_file():
-        return Problem(0, f"the job file {path} does not exist{nearest(path, tree.files)}")
-    try:
-        found = document.read(file)
-    except OSError as error:
-        return Problem(1, f"the job file cannot be read: {error.strerror or error}")
-    except document.Unreadable as error:
-        return Problem(*error.problem)
-    said = shapes.texts({k: v for k, v in found.data.items() if k not in LOCAL_ONLY}, schema.JOB)
+    found = jobfiles.opened(tree, path)
+    if not isinstance(found, Document):
+        return Problem(*found)
+    said = shapes.texts(jobfiles.told(found.data), schema.JOB)
     job = _whole(said, book)
     wrong: list[Wrong] = []
     unknown: list[Unknown] = []
@@ -76,40 +66,10 @@ def read(tree: Tree, path: str, book: Playbook, most: int) -> Read | Problem:
 
 def problem(found: Document, wrong: Wrong) -> Problem:
     """Return a complaint with its line and task."""
-    key, kind = _task(found, wrong.at)
+    task = problems.task_at(found, wrong.at)
+    key, kind = problems.task_key(task.get("taskKey")), task.get("type")
+    kind = kind if isinstance(kind, str) else None
     return Problem(found.line(wrong.at), wrong.message[:_MESSAGE], key, kind, wrong.code)
-
-
-def _task(found: Document, at: At) -> tuple[str | None, str | None]:
-    tasks = found.data.get("tasks")
-    if len(at) < 2 or at[0] != "tasks" or not isinstance(tasks, list) or isinstance(at[1], str):
-        return None, None
-    item = tasks[at[1]] if at[1] < len(tasks) else None
-    if not isinstance(item, dict):
-        return None, None
-    key, kind = item.get("taskKey"), item.get("type")
-    fits = isinstance(key, str) and 0 < len(key) <= 100
-    return str(key) if fits else None, kind if isinstance(kind, str) else None
-
-
-def tolerant(tree: Tree, path: str) -> dict[str, Any]:
-    """Return what a job file says as far as it can be read, for looking at its tasks."""
-    try:
-        found = document.read(Path(tree.root) / path).data
-    except (OSError, document.Unreadable):
-        return {}
-    return {k: v for k, v in found.items() if k not in LOCAL_ONLY}
-
-
-def data(source: Path, path: str) -> tuple[str, ...]:
-    """Return the folders of the source that a job file names as data; empty where it does not."""
-    try:
-        listed = document.read(source / path).data.get("data")
-    except (OSError, document.Unreadable):
-        return ()
-    folders = [f for f in listed if isinstance(f, str)] if isinstance(listed, list) else []
-    inside = (f.rstrip("/") for f in folders if problems.inside(f) and f.strip("./"))
-    return tuple(dict.fromkeys(f for f in inside if (source / f).is_dir()))
 
 
 def remote(job: dict[str, Any], there: Layout) -> dict[str, Any]:
@@ -150,9 +110,7 @@ def _give_cluster(task: dict[str, Any], name: str | None) -> None:
 
 
 def _notes(data: Mapping[str, Any], unknown: list[Unknown]) -> Iterator[str]:
-    left = [name for name in LOCAL_ONLY if data.get(name)]
-    if left:
-        yield f"{', '.join(left)} of the job file say nothing on AIDP and are left out"
+    yield from jobfiles.untold(data, "AIDP")
     if unknown:
         said = ", ".join(u.said for u in unknown[:8])
         yield f"passed on as it is, not known here: {said}"

@@ -32,6 +32,7 @@ from agent.records import (
     TaskSource,
     Tree,
 )
+from agent.remote import texts
 
 
 class Jobs:
@@ -51,6 +52,7 @@ class Jobs:
         self._tables = Tables(session, now)
         self._now = now
         self._counted = 0
+        self._closed: tuple[str, ...] = ()
 
     def data(self, source: Path) -> tuple[str, ...]:
         """Return the folders of the source that are data."""
@@ -113,7 +115,7 @@ class Jobs:
                 )
             self._starting.define(key, self._tasks(job))
         self._starting.know(key, runs.newest_repair(found))
-        return deployment, Run(run=key, key=key, parameters=parameters.carried(found))
+        return deployment, Run(run=key, key=key, parameters=texts.values(parameters.carried(found)))
 
     def _tasks(self, job: str) -> Any:
         try:
@@ -168,7 +170,10 @@ class Jobs:
 
     def close(self, proved: bool) -> tuple[str, ...]:
         """End what we began besides runs: throw-away jobs, schedules that wait, clusters."""
-        return (*self._deploying.close(proved), *self._tables.close())
+        self._closed += self._deploying.close(proved)
+        said = (*self._closed, *self._tables.close())
+        self._closed = ()
+        return said
 
     def calls(self) -> int:
         """Return how many API calls were made since this was asked last."""

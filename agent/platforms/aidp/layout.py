@@ -14,24 +14,17 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from agent.records import Tree
-
-_PREFIX = "/Workspace"
-
-
-def plain(remote: str) -> str:
-    """Return a workspace path in the one form that paths are compared in, however it came."""
-    path = posixpath.normpath("/" + remote.strip().lstrip("/"))
-    return path if path == _PREFIX or path.startswith(f"{_PREFIX}/") else f"{_PREFIX}{path}"
+from agent.remote import paths
 
 
 def segment(remote: str) -> str:
     """Return a workspace path as the one segment that the contents API takes."""
-    return quote(plain(remote), safe="")
+    return quote(paths.plain(remote), safe="")
 
 
 def object_path(remote: str) -> str:
     """Return a workspace path as the objects API's headers and queries take it."""
-    return plain(remote)[len(_PREFIX) + 1 :]
+    return paths.plain(remote)[len(paths.PREFIX) + 1 :]
 
 
 def object_segment(remote: str) -> str:
@@ -57,10 +50,7 @@ class Layout(NamedTuple):
 
     def inside(self, remote: str) -> str | None:
         """Return a workspace path relative to the folder; None where it lies outside."""
-        path = plain(remote)
-        if path == self.root:
-            return ""
-        return path[len(self.root) + 1 :] if path.startswith(f"{self.root}/") else None
+        return paths.inside(self.root, remote)
 
     def local(self, remote: str) -> str | None:
         """Return the tree's file that lies there, None where it has none."""
@@ -70,4 +60,4 @@ class Layout(NamedTuple):
 
 def of(tree: Tree, root: str) -> Layout:
     """Return the layout of a tree below a workspace folder."""
-    return Layout(plain(root), frozenset(tree.files))
+    return Layout(paths.plain(root), frozenset(tree.files))

@@ -89,15 +89,30 @@ def child(
         wanted = str(task_run.get(name) or "")
         if wanted and (found := read(api, wanted)) is not None and found.get("key") == wanted:
             return wanted
-    for summary in _begun(api, str(task.get("jobKey") or ""), task_run["startTime"]):
-        found = read(api, str(summary.get("key") or ""))
-        if found is None:
-            continue
-        if found.get("parentTaskRunKey") == attempt:
-            return str(found["key"])
-        if not found.get("parentTaskRunKey") and found.get("parentJobRunKey") == run.get("key"):
-            return str(found["key"])
+    job = str(task.get("jobKey") or "")
+    looks = [(task_run["startTime"], frozenset((attempt,)))]
+    if runs.newest_repair(dict(run)):  # a repair goes on with the run of an attempt before
+        looks.append((run.get("timeCreated") or run.get("startTime"), _attempts(run, task_run)))
+    for since, attempts in looks:
+        for summary in _begun(api, job, since):
+            found = read(api, str(summary.get("key") or ""))
+            if found is not None and _began_it(found, run, attempts):
+                return str(found["key"])
     return None
+
+
+def _attempts(run: Mapping[str, Any], task_run: Mapping[str, Any]) -> frozenset[str]:
+    """Return the keys of all attempts at a task, as far as its run tells them."""
+    every = _dict(run.get("taskRunSummaryMap"))
+    same = (key for key, one in every.items() if one.get("taskKey") == task_run.get("taskKey"))
+    return frozenset((*same, str(task_run.get("key"))))
+
+
+def _began_it(found: Document, run: Mapping[str, Any], attempts: frozenset[str]) -> bool:
+    """Return whether a run was started by one of these attempts, as far as it tells."""
+    if found.get("parentTaskRunKey"):
+        return found["parentTaskRunKey"] in attempts
+    return bool(found.get("parentJobRunKey") and found["parentJobRunKey"] == run.get("key"))
 
 
 def read(api: Api, run: str) -> Document | None:

@@ -27,10 +27,11 @@ from agent.errors import Unavailable, UsageError
 from agent.platforms.aidp import definitions, schedules
 from agent.platforms.aidp.auth import Auth
 from agent.platforms.aidp.base import OLDER, Base
-from agent.platforms.aidp.connection import BUNDLES, Answer, Asked
-from agent.platforms.aidp.refusals import NOT_KNOWN, Said, Stale, refusal
-from agent.platforms.aidp.replies import clean
+from agent.platforms.aidp.connection import BUNDLES, Answer, Asked, not_trusted
+from agent.platforms.aidp.refusals import Said, Stale, refusal
 from agent.playbook.records import Aidp
+from agent.remote.answers import clean
+from agent.remote.refusals import NOT_KNOWN
 
 _TIMEOUT_S = 180.0
 """Of one start; within it the command waits and sends again where the service is not well."""
@@ -215,7 +216,7 @@ class Official:
         call = f"{asked.call}: the command {self._words[0]} says: {words}"
         if ended.code == _USAGE:
             raise UsageError(call)
-        raise Unavailable(f"{call}{unknown}")
+        raise not_trusted(call) or Unavailable(f"{call}{unknown}")
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from agent.platforms.aidp import (
     clusters,
     definitions,
     drift,
-    jobfile,
+    files,
     layout,
     ours,
     planning,
@@ -26,7 +26,6 @@ from agent.platforms.aidp import (
     wanting,
 )
 from agent.platforms.aidp.api import ApiRefused, Conflict, ServerError, Stale
-from agent.platforms.aidp.drift import Compared
 from agent.platforms.aidp.files import Files, Unlike
 from agent.platforms.aidp.jobfile import Problem
 from agent.platforms.aidp.layout import Layout
@@ -35,6 +34,8 @@ from agent.platforms.aidp.planning import Planner
 from agent.platforms.aidp.session import Session
 from agent.platforms.aidp.wanting import Wanted
 from agent.records import Deployment, Effect, Failure, TaskKey, TaskSource, Tree
+from agent.remote import failures, jobfiles
+from agent.remote.drift import Compared
 
 _PLANNED = "planned"
 _MEANWHILE = "meanwhile"
@@ -77,7 +78,7 @@ class Owned:
             path = path.removeprefix("./")
             return path if (Path(tree.root) / path).is_file() else None
 
-        return jobfile.tolerant(tree, self._path), sources.Around(tree, local)
+        return jobfiles.tolerant(tree, self._path), sources.Around(tree, local)
 
     def _wanted(self, tree: Tree) -> Wanted | tuple[Problem, ...]:
         return wanting.read(self._session, tree, self._path, self.layout(tree))
@@ -189,7 +190,7 @@ class Owned:
         except (ApiRefused, NotMade, Unlike) as error:
             if remote_job.is_question(error):
                 raise
-            return (remote_job.refused(tree, error, self._path, parameters),)
+            return (failures.refused(tree, error, self._path, parameters),)
 
     def _stopped(self, wanted: Wanted) -> list[Problem]:
         """Return which clusters cannot be had. Raises `Unavailable` while one starts."""
@@ -271,24 +272,34 @@ class Owned:
 
         Raises `UsageError` where it was never deployed.
         """
-        wanted = self._wanted(tree)
-        if not isinstance(wanted, Wanted):
-            raise UsageError("; ".join(remote_job.said(self._path, p) for p in wanted))
-        job = ours.find(self._session, wanted.name, None)
+        wanted, there = self._wanted(tree), self.layout(tree)
+        # A run may have failed of what is wrong with the file: that is told by the next deploy.
+        file = wanted.job if isinstance(wanted, Wanted) else self._mistaken(tree, wanted)
+        job = ours.find(self._session, str(file.get("name") or file.get("displayName")), None)
         if not isinstance(job, Job) or job.bare:
-            why = job.why if isinstance(job, Taken) else f"there is no job {wanted.name}"
+            why = job.why if isinstance(job, Taken) else f"there is no job {file.get('name')}"
             raise UsageError(f"{why}: it was never deployed by playbook {self._session.book.name}")
-        target = definitions.laid_over(wanted.job, job.definition)
-        listed = self._files.listed(wanted.there)
+        stays = self._session.book.job.id is not None
+        target = definitions.laid_over(file, job.definition, stays=stays)
+        listed = self._files.listed(there)
+        brought = files.wanted(Path(tree.root), there, tree.files)
         return remote_job.record(
             self._session,
             tree,
             job.key,
             job.definition,
             settings=definitions.remember(self._session, definitions.normal(target)),
-            files={p: mark for p, mark in wanted.files.items() if p in listed},
-            notes=wanted.notes,
+            files={p: mark for p, mark in brought.items() if p in listed},
+            notes=wanted.notes if isinstance(wanted, Wanted) else (),
         )
+
+    def _mistaken(self, tree: Tree, wrong: tuple[Problem, ...]) -> dict[str, Any]:
+        """Return what a file with mistakes asks for. Raises `UsageError` where it is none."""
+        found = wanting.mistaken(self._session, tree, self._path, self.layout(tree))
+        if found is None:
+            said = (failures.said(self._path, p.line, p.message) for p in wrong)
+            raise UsageError("; ".join(said))
+        return found
 
 
 class NotMade(ServerError):

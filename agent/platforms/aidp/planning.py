@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from agent.platforms.aidp import layout, parameters, payloads, transfer
-from agent.platforms.aidp.drift import Compared
 from agent.platforms.aidp.layout import Layout
 from agent.platforms.aidp.session import Session
 from agent.records import Effect, Risk, Tree
+from agent.remote.drift import Compared
 
 _MOST = 20
 _LARGEST = 32 * 1024

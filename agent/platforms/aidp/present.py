@@ -7,7 +7,7 @@ brought there. Without it a job can be run, diagnosed, repaired and cancelled, n
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from agent.errors import Refused, UsageError
+from agent.errors import Refused
 from agent.platforms.aidp import drift, files, layout, ours, remote_job, sources
 from agent.platforms.aidp.api import ApiRefused
 from agent.platforms.aidp.files import Files, Unlike
@@ -16,6 +16,7 @@ from agent.platforms.aidp.ours import Job
 from agent.platforms.aidp.planning import Planner
 from agent.platforms.aidp.session import Session
 from agent.records import Deployment, Effect, Failure, TaskKey, TaskSource, Tree
+from agent.remote import failures, named
 
 _RUN_ONLY = (
     "its code is not deployed from here (no aidp.folder): it can be diagnosed, run again, repaired "
@@ -77,17 +78,9 @@ class Present:
         same, every = ours.by_name(self._session, name)
         if len(same) == 1:
             return ours.read(self._session, str(same[0]["key"]))
-        if same:
-            keys = ", ".join(str(job["key"]) for job in same)
-            raise UsageError(
-                f"{len(same)} jobs of the workspace are called {name!r} ({keys}): say which with "
-                "job.id"
-            )
-        near = ", ".join(f"{job.get('name')!r} ({job['key']})" for job in every[:8])
-        raise UsageError(
-            f"no job of the workspace is called {name!r}{f'; there is {near}' if near else ''}: "
-            "names are compared exactly; job.id is surer"
-        )
+        keys = [str(job["key"]) for job in same]
+        others = [(str(job.get("name")), str(job["key"])) for job in every]
+        raise named.unclear(name, keys, others, "of the workspace")
 
     def _wanted(self, tree: Tree) -> Wanted | None:
         there = self.layout(tree)
@@ -119,7 +112,7 @@ class Present:
         del key  # bringing files twice is bringing them once
         wanted = self._wanted(tree)
         if wanted is None:
-            if not remote_job.same(tree, self._session.context.loaded.source):
+            if not failures.same(tree, self._session.context.loaded.source):
                 raise Refused(f"job {self._found().key} cannot be given the patch: {_RUN_ONLY}")
             return self._record(tree, {})
         try:
@@ -127,7 +120,7 @@ class Present:
         except (ApiRefused, Unlike) as error:
             if remote_job.is_question(error):
                 raise
-            return (remote_job.refused(tree, error, None, parameters),)
+            return (failures.refused(tree, error, None, parameters),)
         return self._record(tree, wanted.files)
 
     def found(self, tree: Tree) -> Deployment:

@@ -1,7 +1,4 @@
-"""What the service says no with, as exceptions private to this package.
-
-"Not now" is `Unavailable`, a login that nobody takes `Unauthorized`; the rest is `ApiRefused` and
-becomes a `Failure` or an answer in the module that asked.
+"""What the service says no with, as exceptions: see also `agent.remote.refusals`.
 
 Source: https://docs.oracle.com/en/cloud/paas/ai-data-platform/aiwap/rest-endpoints.html
 """
@@ -9,24 +6,8 @@ Source: https://docs.oracle.com/en/cloud/paas/ai-data-platform/aiwap/rest-endpoi
 from typing import NamedTuple
 
 from agent.errors import RunmendError, Unauthorized, Unavailable
-
-NOT_KNOWN = "; whether it was carried out is not known"
-
-
-class ApiRefused(RunmendError):
-    """The service says "not like this"; `code` is its own word, empty where it gave none."""
-
-    def __init__(self, call: str, status: int, code: str, message: str) -> None:
-        super().__init__(f"{call}: {message} ({status}{f' {code}' if code else ''})")
-        self.call = call
-        self.status = status
-        self.code = code
-        self.message = message
-        """What the service said, masked and safe to print, one line."""
-
-
-class NotFound(ApiRefused):
-    """404: what was asked for does not exist, or we may not see it; the service does not tell."""
+from agent.platforms.aidp.base import NEWER, OLDER, Base
+from agent.remote.refusals import NOT_KNOWN, ApiRefused, Forbidden, NotFound
 
 
 class Stale(ApiRefused):
@@ -37,16 +18,23 @@ class Conflict(ApiRefused):
     """409: it is there already, or its state does not allow this now."""
 
 
-class Forbidden(Unauthorized):
-    """403: the login is good, but its owner may not do this."""
-
-
 class ServerError(Unavailable):
     """5xx: an error of the service, which some calls answer with for good."""
 
     def __init__(self, message: str, status: int, *, retry_after_s: float | None = None) -> None:
         super().__init__(message, retry_after_s=retry_after_s)
         self.status = status
+
+
+def unseen(error: NotFound, base: Base) -> Unauthorized:
+    """Return the exception where a 404 means the whole workspace, which shows us nothing."""
+    other = OLDER if base.api == NEWER else NEWER
+    return Unauthorized(
+        f"{error.call}: {base.host} shows us nothing of workspace {base.workspace} of instance "
+        f"{base.instance} by {base.api} ({error.status} {error.code}): either we may not see it "
+        "(ask for READ), or the instance, the workspace or the region is wrong, or the instance "
+        f"answers to `api: {other}` under `aidp:`, which `runmend doctor PLAYBOOK` finds out"
+    )
 
 
 class Said(NamedTuple):

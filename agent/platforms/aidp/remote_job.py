@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from agent.engine import problems
 from agent.errors import RunmendError
 from agent.platforms.aidp import definitions, drift, sources
 from agent.platforms.aidp.api import ApiRefused
@@ -11,7 +12,9 @@ from agent.platforms.aidp.files import Files
 from agent.platforms.aidp.jobfile import Problem
 from agent.platforms.aidp.layout import Layout
 from agent.platforms.aidp.session import Session
-from agent.records import Deployment, Facts, Failure, Line, Location, Tree
+from agent.records import Deployment, Failure, Tree
+from agent.remote import failures
+from agent.remote.drift import Compared
 
 _MADE = ("made", "job")
 _NEW = ("made", "files")
@@ -42,7 +45,7 @@ def bring(
     return compared.changed
 
 
-def _remember_new(session: Session, wanted: Brings, compared: drift.Compared) -> None:
+def _remember_new(session: Session, wanted: Brings, compared: Compared) -> None:
     """Keep, before they are brought, which files this case brings that were not there."""
     known: dict[str, str] = session.kept(*_NEW) or {}
     paths = [wanted.there.remote(path) for path in compared.changed]
@@ -80,58 +83,29 @@ def forget(session: Session) -> None:
     session.keep(*_NEW, None)
 
 
-def said(path: str, problem: Problem) -> str:
-    """Return a problem of a job file with its place."""
-    return f"{path}:{problem.line}: {problem.message}" if problem.line else problem.message
-
-
 def invalid(
     tree: Tree, found: tuple[Problem, ...], path: str, parameters: dict[str, str]
 ) -> tuple[Failure, ...]:
     """Return what is wrong with a job file: a failure for each code, with all its problems."""
-    codes = dict.fromkeys(problem.code for problem in found)
+    by_code: dict[str, list[Problem]] = {}
+    for problem in found:
+        by_code.setdefault(problem.code, []).append(problem)
     return tuple(
-        _failure(tree, [p for p in found if p.code == code], path, parameters) for code in codes
-    )
-
-
-def _failure(tree: Tree, found: list[Problem], path: str, parameters: dict[str, str]) -> Failure:
-    first = found[0]
-    return Failure(
-        phase="create",
-        code=first.code,
-        message=said(path, first),
-        task=first.task,
-        log=tuple(Line(source=path, number=p.line, text=said(path, p)) for p in found),
-        location=Location(path=path, line=first.line or None),
-        facts=Facts(
-            files=tree.files,
-            job_file=path,
-            parameters=parameters,
-            task_type=sources.TYPES.get(first.type or ""),
-        ),
-        started=False,
+        failures.invalid(
+            tree,
+            [problems.Problem(p.line, p.message, p.task) for p in same],
+            path,
+            parameters,
+            code=code,
+            task_type=sources.TYPES.get(same[0].type or ""),
+        )
+        for code, same in by_code.items()
     )
 
 
 def is_question(error: RunmendError) -> bool:
     """Return whether it was only a question that the service refused: nothing was to change."""
     return isinstance(error, ApiRefused) and error.call.startswith("GET ")
-
-
-def refused(
-    tree: Tree, error: RunmendError, job_file: str | None, parameters: dict[str, str]
-) -> Failure:
-    """Return what the service says against a deploy."""
-    return Failure(
-        phase="create",
-        code="DEPLOY_FAILED",
-        message=str(error),
-        log=(Line(source="workspace", number=1, text=str(error)),),
-        location=Location(path=job_file) if job_file else None,
-        facts=Facts(files=tree.files, job_file=job_file, parameters=parameters),
-        started=False,
-    )
 
 
 def record(
@@ -156,11 +130,3 @@ def record(
         files=files,
         kept=True,
     )
-
-
-def same(tree: Tree, source: Path) -> bool:
-    """Return whether a tree is the user's folder as it is, without a patch."""
-    try:
-        return all((source / p).read_bytes() == Path(tree.root, p).read_bytes() for p in tree.files)
-    except OSError:
-        return False

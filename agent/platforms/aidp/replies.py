@@ -1,22 +1,17 @@
-"""What an answer says beside its status: the error's word and sentence, and when to come back.
+"""What an answer says beside its status: the error's word and sentence, a wrong clock.
 
-Errors are `{"code", "message"}` and an `opc-request-id`; a proxy answers with a page. A sentence is
-masked before it goes on.
+Errors are `{"code", "message"}` and an `opc-request-id`; a proxy answers with a page.
 
 Source: https://docs.oracle.com/en/cloud/paas/ai-data-platform/aiwap/rest-endpoints.html
 """
 
 import re
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 
-from agent import redaction
+from agent.remote.answers import body, clean, moment
 
-_LONGEST_S = 900.0
-"""A longer Retry-After is taken as this."""
 _SKEW_S = 300.0
 _OFF = re.compile(r"\b(?:clock skew|(?:date|clock) is off)\b", re.IGNORECASE)
 _TITLE = re.compile(r"<title>(.*?)</title>", re.DOTALL | re.IGNORECASE)
@@ -24,38 +19,31 @@ _TITLE = re.compile(r"<title>(.*?)</title>", re.DOTALL | re.IGNORECASE)
 
 def code(response: httpx.Response) -> str:
     """Return the service's own word for an error, empty where it gave none."""
-    body = _body(response)
-    said = body.get("code") if isinstance(body, dict) else None
+    said = (json_object(response) or {}).get("code")
     return said if isinstance(said, str) else ""
 
 
 def message(response: httpx.Response) -> str:
     """Return what the service said, masked and safe to print, on one line."""
-    body = _body(response)
-    if isinstance(body, dict):
-        return clean(body.get("message") or "")
-    if isinstance(body, str):
-        return clean(body)
-    found = _TITLE.search(response.text)
-    return clean(found[1] if found else response.text[:300])
+    found = body(response)
+    if isinstance(found, dict):
+        return clean(found.get("message") or "")
+    if isinstance(found, str):
+        return clean(found)
+    page = _TITLE.search(response.text)
+    return clean(page[1] if page else response.text[:300])
 
 
-def clean(text: object) -> str:
-    """Return any words of the other side masked, safe to print, on one line."""
-    return redaction.printable(redaction.mask(" ".join(str(text).split())))[:2000]
+def json_object(response: httpx.Response) -> dict[str, Any] | None:
+    """Return the answer's JSON object, None where it is none."""
+    found = body(response)
+    return found if isinstance(found, dict) else None
 
 
-def wait_s(response: httpx.Response) -> float | None:
-    """Return what Retry-After says in seconds: a number or a date; None where it says nothing."""
-    said = response.headers.get("retry-after", "").strip()
-    try:
-        seconds = float(said)
-    except ValueError:
-        when = _moment(said)
-        if when is None:
-            return None
-        seconds = (when - datetime.now(UTC)).total_seconds()
-    return min(max(seconds, 0.0), _LONGEST_S) if seconds == seconds else None
+def no_object(response: httpx.Response) -> str:
+    """Say that an answer is no JSON object, and what it says."""
+    said = message(response) or "nothing that can be read"
+    return f"the service answered with no JSON object: {said!r}"
 
 
 def skew(words: str, date: str, now_s: float) -> str:
@@ -63,7 +51,7 @@ def skew(words: str, date: str, now_s: float) -> str:
 
     `words`: what the service said; `date`: its Date header, '' where it is not known.
     """
-    when = _moment(date)
+    when = moment(date)
     off = 0.0 if when is None else now_s - when.timestamp()
     if abs(off) >= _SKEW_S:
         side = "ahead of" if off > 0 else "behind"
@@ -74,18 +62,3 @@ def skew(words: str, date: str, now_s: float) -> str:
     if _OFF.search(words):
         return "this machine's clock differs from the service's by too much: set the clock"
     return ""
-
-
-def _moment(said: str) -> datetime | None:
-    try:
-        when = parsedate_to_datetime(said)
-    except (ValueError, TypeError, IndexError):
-        return None
-    return when if when.tzinfo else when.replace(tzinfo=UTC)
-
-
-def _body(response: httpx.Response) -> Any:
-    try:
-        return response.json()
-    except ValueError:
-        return None

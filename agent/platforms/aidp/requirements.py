@@ -7,7 +7,6 @@ playbook allows it; everything else is only read. What AIDP has no such thing of
 Source: https://docs.oracle.com/en/cloud/paas/ai-data-platform/aiwap/rest-endpoints.html
 """
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -22,6 +21,7 @@ from agent.platforms.aidp.session import Session
 from agent.playbook import Expectation, Requirement
 from agent.records import Check
 from agent.remote.asking import quoted
+from agent.remote.required import nearest, with_maker
 from agent.remote.texts import sentence
 
 Answers = Mapping[Question, Answer | NoAnswer]
@@ -46,10 +46,7 @@ def required(
     seen = []
     for requirement in wanted:
         check = _one(session, requirement, answers, tables, layout)
-        if check.outcome == "failed" and (maker := _maker(session, requirement)) is not None:
-            saw = f"{check.saw}; {maker}"
-            check = engine.check(check.name, "failed", saw, check.measures)
-        seen.append(check)
+        seen.append(with_maker(check, requirement, session.book, session.context.loaded.folder))
     return tuple(seen)
 
 
@@ -122,7 +119,7 @@ def _job(session: Session, name: str) -> _Found:
     fits = [job for job in listed if name in (job.get("key"), job.get("name"))]
     if len(fits) != 1:
         names = [str(job.get("name")) for job in listed]
-        near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+        near = nearest(name, names)
         close = f"; there is {', '.join(near)}" if near else ""
         words = f"{len(fits)} jobs are" if fits else "no job is"
         return _Found("failed", f"{words} called {name}{close}")
@@ -134,19 +131,3 @@ def _job(session: Session, name: str) -> _Found:
         held = "held" if word == "SUCCESS" else "failed"
         return _Found(held, f"its last run ended as {word}: run {run.get('key')}")
     return _Found("failed", f"job {name} has no run that has ended")
-
-
-def _maker(session: Session, wanted: Requirement) -> str | None:
-    """Say what would make a missing thing: what stands nearest before it in the playbook."""
-    before: list[Requirement] = []
-    for one in session.book.requires:
-        if one == wanted:
-            break
-        before.append(one)
-    for one in reversed(before):
-        if one.playbook is not None:
-            path = session.context.loaded.folder / one.playbook
-            return f"{one.playbook} comes before it: runmend heal {path}"
-        if one.job is not None:
-            return f"job {one.job} comes before it: run that first"
-    return None

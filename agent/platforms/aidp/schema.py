@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple, Union
 
+from agent.code import aidpwords
+
 
 class Words(NamedTuple):
     """One of some fixed words."""
@@ -39,29 +41,10 @@ Type = Union[str, Words, Listed, Shape]  # noqa: UP007  names that are defined l
 """`text`, `number`, `boolean`, `any`, or one of the classes above."""
 
 PAUSE = Words(("PAUSED", "UNPAUSED"))
-RUN_IF = Words(
-    (
-        "ALL_SUCCESS",
-        "ALL_DONE",
-        "NONE_FAILED",
-        "AT_LEAST_ONE_SUCCESS",
-        "ALL_FAILED",
-        "AT_LEAST_ONE_FAILED",
-    )
-)
-TYPES = Words(
-    (
-        "NOTEBOOK_TASK",
-        "PYTHON_TASK",
-        "JAR_TASK",
-        "IF_ELSE_TASK",
-        "JOB_TASK",
-        "AGENT_TASK",
-        "SPARK_SUBMIT_TASK",
-    )
-)
+RUN_IF = Words(aidpwords.RUN_IF)
+TYPES = Words((*aidpwords.TYPES, "SPARK_SUBMIT_TASK"))
 """The last one is a word of the service without a documented shape."""
-ON_CLUSTER = ("NOTEBOOK_TASK", "PYTHON_TASK", "JAR_TASK")
+ON_CLUSTER = aidpwords.WITH_CLUSTER
 """Types of task that need a cluster; the others have none."""
 
 PARAMETER = Shape(

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from agent.engine import problems, values
 from agent.engine import sources as reading
-from agent.engine import values
+from agent.engine.job import in_order
 from agent.platforms.aidp import definitions, jobrules
 from agent.platforms.aidp.jobrules import items, needs
 from agent.records import TaskKey, TaskSource, Tree
@@ -44,22 +45,12 @@ def type_of(task: Mapping[str, Any]) -> str:
 
 def ordered(job: Mapping[str, Any]) -> list[_Fields]:
     """Return a job's tasks in dependency order, as far as there is one, else as written."""
-    left = [task for task in items(job, "tasks") if key(task)]
-    keys = {key(task) for task in left}
-    done: set[str] = set()
-    made: list[_Fields] = []
-    while left:
-        ready = [t for t in left if all(d in done or d not in keys for d in needs(t))] or left
-        made += ready
-        done |= {key(task) for task in ready}
-        left = [task for task in left if key(task) not in done]
-    return made
+    return in_order((task for task in items(job, "tasks") if key(task)), key, needs)
 
 
 def key(task: Mapping[str, Any]) -> str:
     """Return a task's key; empty where it has none that can be used."""
-    found = task.get("taskKey")
-    return found if isinstance(found, str) and len(found) <= 100 else ""
+    return problems.task_key(task.get("taskKey")) or ""
 
 
 def main_file(task: Mapping[str, Any], around: Around) -> str | None:
@@ -91,10 +82,9 @@ def of(job: _Fields, around: Around) -> tuple[TaskSource, ...]:
 
 
 def _imports(path: str | None, around: Around) -> Iterator[tuple[str, str]]:
-    if path is None:
-        return
-    also = ("src",) if any(p.startswith("src/") for p in around.tree.files) else ()
-    yield from reading.brought(Path(around.tree.root), path, also)
+    if path is not None:
+        also = reading.beside(around.tree.files)
+        yield from reading.brought(Path(around.tree.root), path, also)
 
 
 def _given(job: Mapping[str, Any], task: Mapping[str, Any]) -> dict[str, str]:
@@ -105,22 +95,13 @@ def _given(job: Mapping[str, Any], task: Mapping[str, Any]) -> dict[str, str]:
     if type_of(task) in ("spark_python_task", "spark_jar_task") and task.get(
         "commandLineArguments"
     ):
-        return _flags(str(task["commandLineArguments"]).split())
+        return reading.flags(str(task["commandLineArguments"]).split())
     return {**_named(job), **_named(task)}
 
 
 def _named(holder: Mapping[str, Any]) -> dict[str, str]:
     listed = items(holder, "parameters")
     return {str(p["name"]): values.as_text(p.get("value") or "") for p in listed if p.get("name")}
-
-
-def _flags(words: list[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for word, following in zip(words, [*words[1:], ""], strict=False):
-        if word.startswith("--"):
-            name, equals, value = word.removeprefix("--").partition("=")
-            found[name] = value if equals else "" if following.startswith("--") else following
-    return found
 
 
 def affected(before: tuple[_Fields, Around], after: tuple[_Fields, Around]) -> tuple[TaskKey, ...]:
@@ -138,20 +119,12 @@ def affected(before: tuple[_Fields, Around], after: tuple[_Fields, Around]) -> t
 
 def _state(job: _Fields, task: _Fields, around: Around) -> tuple[object, ...]:
     """Return everything that decides what a task does, as far as the tree says it."""
-    root = Path(around.tree.root)
     path = main_file(task, around)
     declared = definitions.normal({"tasks": [task]})
     if path is not None:  # the same file under another folder is no change
         for name in _ON_MAIN_FILE:
             declared["tasks"][0].pop(name, None)
-    files = sorted({other for other, _ in _imports(path, around)} | {path or ""})
-    contents = tuple((other, _bytes(root, other)) for other in files)
+    files = {other for other, _ in _imports(path, around)} | {path or ""}
+    contents = reading.contents(Path(around.tree.root), files)
     # Of an undocumented reach: whatever a job's parameters are, any of its tasks may read them.
     return json.dumps([declared, _named(job)], sort_keys=True, default=str), path, contents
-
-
-def _bytes(root: Path, path: str) -> bytes | None:
-    try:
-        return (root / path).read_bytes()
-    except OSError:
-        return None

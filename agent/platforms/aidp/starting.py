@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import quote
 
 from agent.errors import Held, Unavailable
-from agent.platforms.aidp import asking, parameters, runs, seeking, states
+from agent.platforms.aidp import asking, overtaking, parameters, runs, seeking, states
 from agent.platforms.aidp.api import ApiRefused, NotFound
 from agent.platforms.aidp.asking import Record
 from agent.platforms.aidp.seeking import Seeking
@@ -152,6 +152,8 @@ class Starting:
                 self._repaired(key, record, found)
                 return
             ended(self._api, record["of"], self._now())
+        else:
+            self._unraced(record)
         self._asking(key, record)
         path = f"/jobRuns/{quote(record['of'], safe='')}/actions/repair"
         body = asking.repair_body(record, self._session.aidp.repair)
@@ -166,6 +168,12 @@ class Starting:
         if number <= record["seen"]:  # an answer from before it began, or one that tells nothing
             number = self._seeking.repaired(record) or record["seen"] + 1
         self._repaired(key, record, number)
+
+    def _unraced(self, record: Record) -> None:
+        """Raise `Held` where somebody else acted since it was last looked, maybe long ago."""
+        of, job = record["of"], record["job"]
+        if why := overtaking.said(self._api, of, job, self.newest(of), self._now()):
+            raise Held(why)
 
     def _not_repaired(self, key: str, record: Record, error: ApiRefused) -> None:
         """Read back what a refused repair did; ask for a new run where it did nothing."""

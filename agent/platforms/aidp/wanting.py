@@ -53,3 +53,14 @@ def read(session: Session, tree: Tree, path: str, there: Layout) -> Wanted | tup
     brought = files.wanted(Path(tree.root), there, tree.files)
     waits = schedules.goes_on(made)
     return Wanted(schedules.paused(made), found.notes, there, brought, named.used, waits)
+
+
+def mistaken(session: Session, tree: Tree, path: str, there: Layout) -> dict[str, Any] | None:
+    """Return the definition that a file with mistakes asks for; None for what is no job at all."""
+    found = jobfile.read(tree, path, session.book, ours.room())
+    if isinstance(found, Problem):
+        return None
+    if jobclusters.are_named(found.job):
+        jobclusters.fill(found.job, found.found.data, clusters.every(session))
+    made = jobfile.remote(found.job, there)
+    return made if session.book.job.id is not None else ours.marked(session, made)

@@ -132,7 +132,7 @@ class Watching:
         if states.status(run) != states.BLOCKED:
             return False
         key, now = str(run["key"]), self._now()
-        since = _since(run) or self._session.kept("blocked", key)
+        since = _since(run, states.BLOCKED) or self._session.kept("blocked", key)
         if since is None:
             self._session.keep("blocked", key, since := now)
         return now - float(since) >= self._session.aidp.blocked
@@ -167,8 +167,9 @@ class Watching:
                 begun.append(start)
             elif word not in ("SUCCESS", "SKIPPED", "EXCLUDED"):
                 return None
-        ran = self._now() - max(begun, default=self._now())
-        if not begun or ran < wanted:
+        begun.append(_since(seen.run, "RUNNING") or 0.0)  # what was paused has begun anew
+        ran = self._now() - max(begun)
+        if len(begun) == 1 or ran < wanted:
             return None
         return f"all tasks have run well for {ran:.0f} s: a success, and it is left running"
 
@@ -286,10 +287,10 @@ def _attempt(task_run: dict[str, Any]) -> int:
     return number if isinstance(number, int) else 0
 
 
-def _since(run: dict[str, Any]) -> float | None:
-    """Return since when a run is in its state, where its life is told."""
+def _since(run: dict[str, Any], word: str) -> float | None:
+    """Return since when a run is in a state, where its life is told and that is its last."""
     lives = run.get("lifecycleStates")
     last = lives[-1] if isinstance(lives, list) and lives else None
-    if not isinstance(last, dict) or last.get("status") != states.BLOCKED:
+    if not isinstance(last, dict) or last.get("status") != word:
         return None
     return states.moment(last.get("startTime"))

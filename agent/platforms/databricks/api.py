@@ -1,9 +1,9 @@
 """The workspace's REST API over HTTP: one request each, no waiting.
 
 Rules kept here: nothing is sent twice by itself, but a read whose connection broke; "not now" is
-`Unavailable`, a token nobody takes any more `Unauthorized`; what the service refuses is `Refusal`,
-private to this package, and becomes a `Failure` or an answer in the module that asked. Pages are
-followed here, up to a cap, and a repeated page token ends them: the SDK does neither.
+`Unavailable`, a token nobody takes any more `Unauthorized`; what the service refuses is
+`ApiRefused`, and becomes a `Failure` or an answer in the module that asked. Pages are followed
+here, up to a cap, and a repeated page token ends them: the SDK does neither.
 
 Errors: https://docs.databricks.com/api/workspace/introduction
 """
@@ -20,6 +20,11 @@ from agent import __version__
 from agent.errors import RunmendError, Unauthorized, Unavailable
 from agent.platforms.databricks import replies
 from agent.platforms.databricks.auth import Auth, expired
+from agent.remote.answers import wait_s
+from agent.remote.refusals import NOT_KNOWN, ApiRefused, Forbidden, NotFound
+from agent.remote.requests import Counter, sent, text
+
+__all__ = ["Api", "ApiRefused", "Forbidden", "NotFound"]
 
 _TIMEOUT = httpx.Timeout(60.0, connect=15.0)
 _LATER = (
@@ -31,44 +36,12 @@ _LATER = (
 _GONE = re.compile(r"does(?: not|n't) exist|was not found|not found", re.IGNORECASE)
 
 
-class ApiRefused(RunmendError):
-    """The service says "not like this"; `code` is its own word, empty where it gave none."""
-
-    def __init__(self, call: str, status: int, code: str, message: str) -> None:
-        super().__init__(f"{call}: {message} ({status}{f' {code}' if code else ''})")
-        self.call = call
-        self.status = status
-        self.code = code
-        self.message = message
-        """What the service said, masked and safe to print, one line."""
-
-
-class NotFound(ApiRefused):
-    """What was asked for does not exist: 404, or the jobs API's older 400."""
-
-
-class Forbidden(Unauthorized):
-    """The token is good, but its owner may not do this."""
-
-
-class _Counter:
-    """Counts requests; an object of its own, for a connection must not hold its `Api`."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-
-    def add(self, request: httpx.Request) -> None:
-        """Count a request that is sent."""
-        del request
-        self.calls += 1
-
-
 class Api:
     """One connection; counts its calls."""
 
     def __init__(self, auth: Auth) -> None:
         self.auth = auth
-        self._counter = _Counter()
+        self._counter = Counter()
         self.org: str | None = None
         """The workspace's id, as the last answer's header gave it."""
         self._client: httpx.Client | None = None
@@ -189,36 +162,26 @@ class Api:
         request = client.build_request(
             method,
             path,
-            params={k: _text(v) for k, v in query.items() if v is not None},
+            params={k: text(v) for k, v in query.items() if v is not None},
             json=None if body is None else dict(body),
             content=content,
             headers=headers,
         )
         call = f"{method} {path}"
+        unknown = NOT_KNOWN if changes else ""
         try:
-            response = self._answer(client, request, again=not changes)
+            response = sent(client, request, changes=changes)
         except httpx.TimeoutException as error:
-            raise Unavailable(f"{call}: no answer in time{_unknown(changes)}") from error
+            raise Unavailable(f"{call}: no answer in time{unknown}") from error
         except httpx.ConnectError as error:
             raise Unavailable(f"{call}: cannot reach {self.auth.host}: {error}") from error
         except httpx.HTTPError as error:
-            said = f"{call}: the connection broke: {error}{_unknown(changes)}"
+            said = f"{call}: the connection broke: {error}{unknown}"
             raise Unavailable(said) from error
         self.org = response.headers.get("x-databricks-org-id") or self.org
         if response.is_success:
             return response
         raise self._error(call, response, changes)
-
-    def _answer(
-        self, client: httpx.Client, request: httpx.Request, *, again: bool
-    ) -> httpx.Response:
-        try:
-            return client.send(request)
-        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-            # A kept connection may have been closed at the other end since the last call.
-            if not again:
-                raise
-            return client.send(request)
 
     def _connection(self) -> httpx.Client:
         if self._client is None:
@@ -251,11 +214,12 @@ class Api:
             )
         if status == 429 or any(words in said for words in _LATER):
             return Unavailable(
-                f"{call}: {said or 'too many'} ({status})", retry_after_s=replies.wait_s(response)
+                f"{call}: {said or 'too many'} ({status})", retry_after_s=wait_s(response)
             )
         if status >= 500 and status != 501:
-            said = f"{call}: {said or 'an error of the service'} ({status}){_unknown(changes)}"
-            return Unavailable(said, retry_after_s=replies.wait_s(response))
+            unknown = NOT_KNOWN if changes else ""
+            said = f"{call}: {said or 'an error of the service'} ({status}){unknown}"
+            return Unavailable(said, retry_after_s=wait_s(response))
         if status == 404 or (
             status == 400 and code.startswith("INVALID_PARAM") and _GONE.search(said)
         ):
@@ -268,15 +232,3 @@ class Api:
         return Unauthorized(
             f"{self.auth.host} does not take the login of {who}: {words}; {self.auth.log_in}"
         )
-
-
-def _unknown(changes: bool) -> str:
-    return "; whether it was carried out is not known" if changes else ""
-
-
-def _text(value: Any) -> str | list[str]:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list | tuple):
-        return [str(_text(v)) for v in value]
-    return str(value)

@@ -14,9 +14,10 @@ from agent.platforms.databricks.files import Files
 from agent.platforms.databricks.layout import Layout
 from agent.platforms.databricks.messages import Message
 from agent.platforms.databricks.planned import Planned
-from agent.platforms.databricks.remote_job import same
 from agent.platforms.databricks.session import Session
 from agent.records import Deployment, Effect, Failure, TaskKey, TaskSource, Tree
+from agent.remote import failures
+from agent.remote.drift import Compared
 
 _APPROVAL = "requires destructive actions"
 
@@ -170,7 +171,7 @@ class Bundled:
 
     def _person(self, tree: Tree, why: str) -> PersonNeeded:
         folder = str(self._session.context.loaded.source)
-        if not same(tree, Path(folder)):
+        if not failures.same(tree, Path(folder)):
             folder = tree.root
         command = self.bundle.command.printed("bundle", "deploy", folder=folder)
         return PersonNeeded(
@@ -268,7 +269,7 @@ def _leaves(found: Planned | tuple[Message, ...], resource: str) -> bool:
     return isinstance(found, Planned) and found.unclear is None and found.of(resource) is None
 
 
-def _brings(compared: drift.Compared, there: Layout, tree: Tree, before: Deployment | None) -> bool:
+def _brings(compared: Compared, there: Layout, tree: Tree, before: Deployment | None) -> bool:
     """Return whether files would change; one that was left out last time does not count."""
     if any(there.remote(path) in compared.now for path in compared.changed):
         return True

@@ -16,13 +16,13 @@ from urllib.parse import quote
 
 from agent.engine import checks as engine
 from agent.engine.checks import Odd, Seen
-from agent.platforms.databricks import layout
 from agent.platforms.databricks.api import ApiRefused, Forbidden, NotFound
 from agent.platforms.databricks.session import Session
 from agent.platforms.databricks.sql import SqlFailed, Statements
 from agent.playbook import Expectation
 from agent.records import Check
 from agent.remote.asking import quoted
+from agent.remote.paths import plain
 
 _READ_BYTES = 64 * 1024 * 1024
 _UNKNOWN = (
@@ -131,7 +131,7 @@ def _volume(session: Session, path: str) -> _Remote | Odd:
 
 
 def _work(session: Session, path: str) -> _Remote | Odd:
-    path = layout.plain(path)
+    path = plain(path)
     said = session.api.get("/api/2.0/workspace/get-status", path=path)
     if said.get("object_type") in ("DIRECTORY", "REPO"):
         return Odd("failed", f"{path} is a folder")

@@ -17,6 +17,7 @@ from agent import redaction
 from agent.errors import Unavailable
 from agent.platforms.databricks.api import ApiRefused, Forbidden, NotFound
 from agent.platforms.databricks.session import Session
+from agent.records import duration
 
 Kind = Literal["warehouse", "cluster"]
 _WAREHOUSES = "/api/2.0/sql/warehouses"
@@ -183,20 +184,12 @@ def _stop(session: Session, found: Compute, ran_s: float) -> str:
             session.api.post("/api/2.1/clusters/delete", {"cluster_id": found.id})
     except (ApiRefused, Forbidden) as error:
         return f"{there}, which we started, still runs and cannot be stopped by us: {error}"
-    return f"stopped {there}, which we had started; it ran {_duration(ran_s)}"
+    return f"stopped {there}, which we had started; it ran {duration(ran_s)}"
 
 
 def _again(session: Session, found: Compute) -> Compute | Problem:
     look = warehouse if found.kind == "warehouse" else cluster
     return look(session, found.id)
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(max(0, round(seconds)), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _key(found: Compute) -> str:

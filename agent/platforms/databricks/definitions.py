@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from agent.platforms.databricks import layout
 from agent.platforms.databricks.monitoring_file import PROFILES
+from agent.remote.paths import plain
 
 PUT = (
     "assets_dir",
@@ -58,7 +58,7 @@ def covers(wanted: JsonValue, there: Any) -> bool:
         isinstance(wanted, str)
         and isinstance(there, str)
         and wanted.startswith("/")
-        and layout.plain(wanted) == layout.plain(there)
+        and plain(wanted) == plain(there)
     )
 
 

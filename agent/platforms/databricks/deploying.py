@@ -41,10 +41,10 @@ class Deploying:
 
     def data(self, source: Path) -> tuple[str, ...]:
         """Return the folders of the source that a job file names as data: they are not brought."""
-        from agent.platforms.databricks import jobfile
+        from agent.remote import jobfiles
 
         file = self._session.book.job.file
-        return jobfile.data(source, file) if file is not None else ()
+        return jobfiles.data(source, file) if file is not None else ()
 
     def is_production(self, source: Path) -> bool:
         """Return whether the bundle's target says that it is production, read statically."""

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from agent import redaction
 from agent.engine.facts import data_files
+from agent.engine.sources import flags
 from agent.platforms.databricks import parameters, sources, states
 from agent.platforms.databricks.layout import Layout
 from agent.records import Facts, Tree
+from agent.remote import texts
 
 
 class Around(NamedTuple):
@@ -42,8 +43,8 @@ def of(around: Around, task: dict[str, Any]) -> Facts:
         files=around.tree.files,
         datasets=tuple(data_files(Path(around.tree.root), around.tree.files, ())),
         job_file=around.job_file,
-        parameters=_masked(given),
-        widgets=_masked(_widgets(inner, around.run, given)),
+        parameters=texts.values(given),
+        widgets=texts.values(_widgets(inner, around.run, given)),
         distributions=tuple(sources.requirements(around.settings, inner)),
         task_type=states.task_type(inner),
         task_file=around.main_file(task),
@@ -53,7 +54,7 @@ def of(around: Around, task: dict[str, Any]) -> Facts:
 def whole(around: Around) -> Facts:
     """Return the facts around a run as a whole."""
     given = parameters.carried(around.run, {}, anew=False).known
-    return Facts(files=around.tree.files, job_file=around.job_file, parameters=_masked(given))
+    return Facts(files=around.tree.files, job_file=around.job_file, parameters=texts.values(given))
 
 
 def _inner(task: dict[str, Any]) -> dict[str, Any]:
@@ -81,25 +82,10 @@ def _widgets(
             found = {**_dict(own, "parameters"), **_dict(overriding, "sql_params"), **job}
         case "spark_python_task":
             words = overriding.get("python_params") or own.get("parameters")
-            found = dict(_flags([str(w) for w in words or ()]))
+            found = flags([str(w) for w in words or ()])
         case _:
             found = {}
     return {str(k): str(v) for k, v in found.items()}
-
-
-def _flags(words: list[str]) -> list[tuple[str, str]]:
-    found = []
-    for word, following in zip(words, [*words[1:], ""], strict=False):
-        if word.startswith("--"):
-            name, equals, value = word.removeprefix("--").partition("=")
-            after = "" if following.startswith("--") else following
-            found.append((name, value if equals else after))
-    return found
-
-
-def _masked(found: Mapping[str, str]) -> dict[str, str]:
-    masked = redaction.mask_json(dict(found))
-    return {str(k): str(v) for k, v in masked.items()} if isinstance(masked, dict) else {}
 
 
 def _dict(item: Mapping[str, Any], key: str) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from agent.platforms.databricks.outputs import Output
 from agent.platforms.databricks.session import Session
 from agent.platforms.databricks.watching import DEPTH, GONE, Watching, short
 from agent.records import Failure, RunStatus
-from agent.remote import evidence
+from agent.remote import evidence, failures
 from agent.remote.evidence import Section
 
 _ITEMS = 3
@@ -68,14 +68,7 @@ class Failing:
                 failure = self._failure(_Place(key, one.task, around), status.run)
                 changes = {"phase": "verify", "code": "VERIFY_FAILED", "started": True}
                 return failure.model_copy(update=changes)
-        return Failure(
-            phase="verify",
-            code="VERIFY_FAILED",
-            message=f"task {key} is no task of run {status.run}",
-            run=status.run,
-            url=status.url,
-            facts=facts.whole(around),
-        )
+        return failures.no_task(status, key, facts.whole(around))
 
     def _within(self, around: Around, prefix: str, over: bool, depth: int) -> Iterator[Failure]:
         """Yield the failures of the tasks of one run."""

@@ -9,8 +9,6 @@ Source: https://docs.databricks.com/api/workspace/workspace
 
 import base64
 import contextlib
-import hashlib
-import json
 import posixpath
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
@@ -20,6 +18,8 @@ from agent.platforms.databricks import layout
 from agent.platforms.databricks.api import ApiRefused, NotFound
 from agent.platforms.databricks.layout import Layout
 from agent.platforms.databricks.session import Session
+from agent.remote import digests
+from agent.remote.paths import plain
 
 MAX_BYTES = 10 << 20
 """The largest file that can be imported or exported."""
@@ -30,7 +30,7 @@ class Entry(NamedTuple):
     """One object of the workspace."""
 
     path: str
-    """In the form of `layout.plain`."""
+    """In the form of `plain`."""
     type: str
     """NOTEBOOK, FILE, DIRECTORY ..."""
     stamp: tuple[Any, ...]
@@ -39,36 +39,16 @@ class Entry(NamedTuple):
 
 def digest(path: str, content: bytes, *, notebook: bool) -> str:
     """Return the SHA-256 by which contents are compared; `path` is the local file's."""
-    if notebook:
-        text = content.decode("utf-8-sig", "replace")
-        content = (_cells(text) if path.endswith(".ipynb") else _lines(text)).encode()
-    return hashlib.sha256(content).hexdigest()
-
-
-def _lines(text: str) -> str:
-    return "\n".join(line.rstrip() for line in text.splitlines()).rstrip()
-
-
-def _cells(text: str) -> str:
-    """Return the cells' kinds and sources, or the text itself where it is no notebook."""
-    try:
-        cells = json.loads(text)["cells"]
-        kept = [(c["cell_type"], _lines("".join(c["source"]))) for c in cells]
-    except (ValueError, KeyError, TypeError):
-        return text
-    return json.dumps([cell for cell in kept if cell[1]])
+    return digests.of(content, code=notebook, ipynb=notebook and path.endswith(".ipynb"))
 
 
 def wanted(root: Path, there: Layout, paths: Iterable[str]) -> dict[str, str]:
     """Return what we would bring: digest by workspace path."""
-    found: dict[str, str] = {}
-    for path in paths:
-        try:
-            content = (root / path).read_bytes()
-        except OSError:
-            continue
-        found[there.remote(path)] = digest(path, content, notebook=path in there.notebooks)
-    return found
+
+    def own(path: str, content: bytes) -> str:
+        return digest(path, content, notebook=path in there.notebooks)
+
+    return digests.wanted(root, paths, there.remote, own)
 
 
 class Files:
@@ -98,7 +78,7 @@ class Files:
             return []
         return [
             Entry(
-                layout.plain(str(o["path"])),
+                plain(str(o["path"])),
                 str(o.get("object_type")),
                 tuple(o.get(k) for k in ("object_id", "modified_at", "size")),
             )

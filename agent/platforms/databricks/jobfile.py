@@ -1,8 +1,7 @@
 """A job file of the source as settings for the jobs API: checked, made whole, paths made remote.
 
-The words are Databricks' own, as the API has them; what the local platform knows besides (`data`,
-`database`, `pass_env`) says nothing here. A task that names no compute runs serverless, in the
-environment `default`.
+The words are Databricks' own, as the API has them. A task that names no compute runs serverless,
+in the environment `default`.
 
 Source: https://docs.databricks.com/api/workspace/jobs/create
 """
@@ -14,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from agent import document
 from agent.document import At, Document
 from agent.engine import problems, values
 from agent.engine.problems import Problem, nearest
@@ -22,8 +20,8 @@ from agent.platforms.databricks import dataclass_fields, pathfields, sdk, source
 from agent.platforms.databricks.files import MAX_BYTES
 from agent.platforms.databricks.layout import Layout
 from agent.records import Tree
+from agent.remote import jobfiles
 
-LOCAL_ONLY = ("data", "database", "pass_env")
 _COMPUTE = ("existing_cluster_id", "new_cluster", "job_cluster_key", "environment_key")
 _NEEDS_ENVIRONMENT = ("spark_python_task", "python_wheel_task", "dbt_task")
 _ENVIRONMENT = "2"
@@ -46,16 +44,10 @@ def read(
 
     `given` are the playbook's parameters, `warehouse` the id for SQL tasks that name none.
     """
-    file = Path(tree.root) / path
-    if not file.is_file():
-        return (Problem(0, f"the job file {path} does not exist{nearest(path, tree.files)}"),)
-    try:
-        found = document.read(file)
-    except OSError as error:
-        return (Problem(1, f"the job file cannot be read: {error.strerror or error}"),)
-    except document.Unreadable as error:
-        return (Problem(*error.problem),)
-    said = texts({k: v for k, v in found.data.items() if k not in LOCAL_ONLY}, _job_settings())
+    found = jobfiles.opened(tree, path)
+    if isinstance(found, Problem):
+        return (found,)
+    said = texts(jobfiles.told(found.data), _job_settings())
     job = _whole(said, given, warehouse, PurePosixPath(path).stem)
     shape = dataclass_fields.Shape(_job_settings())
     wrong: list[tuple[At, str]] = [*dataclass_fields.wrong(job, shape, (), {})]
@@ -63,27 +55,7 @@ def read(
     wrong = wrong or [*_wrong(tree, job), *_wrong_parameters(said, given)]
     if wrong:
         return tuple(_problem(found, at, message) for at, message in wrong)
-    return Read(job, tuple(_notes(found.data)))
-
-
-def tolerant(tree: Tree, path: str) -> dict[str, Any]:
-    """Return what a job file says as far as it can be read, for looking at its tasks."""
-    try:
-        found = document.read(Path(tree.root) / path).data
-    except (OSError, document.Unreadable):
-        return {}
-    return {k: v for k, v in found.items() if k not in LOCAL_ONLY}
-
-
-def data(source: Path, path: str) -> tuple[str, ...]:
-    """Return the folders of the source that a job file names as data; empty where it does not."""
-    try:
-        listed = document.read(source / path).data.get("data")
-    except (OSError, document.Unreadable):
-        return ()
-    folders = [f for f in listed if isinstance(f, str)] if isinstance(listed, list) else []
-    inside = (f.rstrip("/") for f in folders if problems.inside(f) and f.strip("./"))
-    return tuple(dict.fromkeys(f for f in inside if (source / f).is_dir()))
+    return Read(job, jobfiles.untold(found.data, "Databricks"))
 
 
 def remote(settings: dict[str, Any], there: Layout) -> dict[str, Any]:
@@ -105,16 +77,8 @@ def _job_settings() -> Any:
 
 
 def _problem(found: Document, at: At, message: str) -> Problem:
-    return Problem(found.line(at), message[:_MESSAGE], _task(found, at))
-
-
-def _task(found: Document, at: At) -> str | None:
-    tasks = found.data.get("tasks")
-    if len(at) < 2 or at[0] != "tasks" or not isinstance(tasks, list) or isinstance(at[1], str):
-        return None
-    item = tasks[at[1]]
-    key = item.get("task_key") if isinstance(item, dict) else None
-    return key if isinstance(key, str) and 0 < len(key) <= 100 else None
+    task = problems.task_key(problems.task_at(found, at).get("task_key"))
+    return Problem(found.line(at), message[:_MESSAGE], task)
 
 
 def texts(value: Any, hint: Any) -> Any:
@@ -237,9 +201,3 @@ def _complete(task: dict[str, Any], warehouse: str | None) -> None:
 def _items(job: dict[str, Any], name: str) -> list[dict[str, Any]]:
     found = job.get(name)
     return [i for i in found if isinstance(i, dict)] if isinstance(found, list) else []
-
-
-def _notes(data: Mapping[str, Any]) -> Iterator[str]:
-    left = [name for name in LOCAL_ONLY if data.get(name)]
-    if left:
-        yield f"{', '.join(left)} of the job file say nothing on Databricks and are left out"

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from agent.records import Tree
+from agent.remote import paths
 
 HEADERS: Mapping[str, str] = {
     ".py": "# Databricks notebook source",
@@ -27,7 +28,6 @@ LANGUAGES: Mapping[str, str] = {
     ".ipynb": "PYTHON",
 }
 """What `language` an import of a notebook names, by the file's ending."""
-_PREFIX = "/Workspace"
 
 
 def is_notebook(root: Path, path: str) -> bool:
@@ -43,12 +43,6 @@ def is_notebook(root: Path, path: str) -> bool:
             return text.readline(len(header) + 1).rstrip() == header
     except OSError:
         return False
-
-
-def plain(remote: str) -> str:
-    """Return a workspace path in the one form that paths are compared in."""
-    path = posixpath.normpath("/" + remote.strip().lstrip("/"))
-    return path if path == _PREFIX or path.startswith(f"{_PREFIX}/") else f"{_PREFIX}{path}"
 
 
 class Layout(NamedTuple):
@@ -68,10 +62,7 @@ class Layout(NamedTuple):
 
     def inside(self, remote: str) -> str | None:
         """Return a workspace path relative to the folder; None where it lies outside."""
-        path = plain(remote)
-        if path == self.root:
-            return ""
-        return path[len(self.root) + 1 :] if path.startswith(f"{self.root}/") else None
+        return paths.inside(self.root, remote)
 
     def local(self, remote: str) -> str | None:
         """Return the tree's file that lies there, None where it has none.
@@ -90,4 +81,4 @@ class Layout(NamedTuple):
 def of(tree: Tree, root: str) -> Layout:
     """Return the layout of a tree below a workspace folder."""
     notebooks = (path for path in tree.files if is_notebook(Path(tree.root), path))
-    return Layout(plain(root), frozenset(tree.files), frozenset(notebooks))
+    return Layout(paths.plain(root), frozenset(tree.files), frozenset(notebooks))

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from agent.platforms.databricks import layout
 from agent.platforms.databricks.api import NotFound
 from agent.platforms.databricks.monitoring_file import PROFILES
 from agent.platforms.databricks.session import Session
 from agent.platforms.databricks.sql import Statements
+from agent.remote.paths import plain
 
 
 class Bench(NamedTuple):
@@ -52,9 +52,7 @@ def _found_alert(bench: Bench, wanted: Mapping[str, Any]) -> dict[str, Any] | st
         and alert.get("lifecycle_state") != "DELETED"
     ]
     if parent := wanted.get("parent_path"):
-        named = [
-            a for a in named if layout.plain(a.get("parent_path") or "/") == layout.plain(parent)
-        ]
+        named = [a for a in named if plain(a.get("parent_path") or "/") == plain(parent)]
     if len(named) > 1:
         ids = ", ".join(str(alert.get("id")) for alert in named)
         return (

@@ -29,15 +29,13 @@ from agent.platforms.databricks.session import Session
 from agent.records import (
     Deployment,
     Effect,
-    Facts,
     Failure,
-    Line,
-    Location,
     Risk,
     TaskKey,
     TaskSource,
     Tree,
 )
+from agent.remote import failures, jobfiles
 
 TAG = "runmend"
 
@@ -62,7 +60,7 @@ class Owned:
 
     def resource(self, tree: Tree) -> tuple[str, dict[str, Any]] | None:
         """Return kind and settings as the file has them; None where it cannot be read."""
-        found = jobfile.tolerant(tree, self._path)
+        found = jobfiles.tolerant(tree, self._path)
         return ("job", found) if found else None
 
     def job_file(self, tree: Tree) -> str | None:
@@ -89,7 +87,7 @@ class Owned:
             path = path.removeprefix("./")
             return path if (Path(tree.root) / path).is_file() else None
 
-        return jobfile.tolerant(tree, self._path), sources.Around(tree, local)
+        return jobfiles.tolerant(tree, self._path), sources.Around(tree, local)
 
     def _wanted(self, tree: Tree) -> Wanted | tuple[Problem, ...]:
         large = tuple(Problem(0, said) for said in jobfile.too_large(tree))
@@ -191,13 +189,13 @@ class Owned:
         """Bring the files that differ, then make the job or give it the file's settings."""
         wanted = self._wanted(tree)
         if not isinstance(wanted, Wanted):
-            return (self._invalid(tree, wanted, parameters),)
+            return (failures.invalid(tree, wanted, self._path, parameters),)
         try:
             job = self._job(wanted.settings["name"], previous)
             remote_job.bring(self._files, tree, wanted.there, wanted.files, previous)
             job_id = self._set(wanted.settings, job)
         except ApiRefused as error:
-            return (remote_job.refused(tree, error, self._path, parameters),)
+            return (failures.refused(tree, error, self._path, parameters),)
         return self._record(tree, job_id, wanted)
 
     def _set(self, settings: dict[str, Any], job: dict[str, Any] | None) -> int:
@@ -240,22 +238,4 @@ class Owned:
             digest=comparing.remember(self._session, comparing.normal(wanted.settings)),
             brought={p: mark for p, mark in wanted.files.items() if p in listed},
             notes=wanted.notes,
-        )
-
-    def _invalid(
-        self, tree: Tree, found: tuple[Problem, ...], parameters: dict[str, str]
-    ) -> Failure:
-        lines = [f"{self._path}:{p.line}: {p.message}" if p.line else p.message for p in found]
-        return Failure(
-            phase="create",
-            code="JOB_INVALID",
-            message=lines[0],
-            task=found[0].task,
-            log=tuple(
-                Line(source=self._path, number=p.line, text=text)
-                for p, text in zip(found, lines, strict=True)
-            ),
-            location=Location(path=self._path, line=found[0].line or None),
-            facts=Facts(files=tree.files, job_file=self._path, parameters=parameters),
-            started=False,
         )

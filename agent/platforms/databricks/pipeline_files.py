@@ -15,6 +15,7 @@ from agent.platforms.databricks.layout import Layout
 from agent.platforms.databricks.pipeline_updates import path
 from agent.platforms.databricks.session import Session
 from agent.records import Deployment, Effect, Facts, Failure, Risk, Tree
+from agent.remote import comparing
 
 
 class PipelineFiles:
@@ -95,7 +96,7 @@ class PipelineFiles:
             job=self._pipeline,
             name=str(document.get("name") or self._pipeline),
             tree=tree.digest,
-            settings=settings.digest(spec),
+            settings=comparing.digest(spec),
             url=f"{self._session.api.auth.host}/#joblist/pipelines/{self._pipeline}",
             notes=notes,
             files=brought,

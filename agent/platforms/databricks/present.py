@@ -7,13 +7,14 @@ are brought there. Without it a job can be run, diagnosed, repaired and cancelle
 from pathlib import Path
 from typing import Any
 
-from agent.errors import Refused, UsageError
+from agent.errors import Refused
 from agent.platforms.databricks import drift, files, layout, remote_job, runs, settings, sources
 from agent.platforms.databricks.api import ApiRefused, NotFound
 from agent.platforms.databricks.files import Files
 from agent.platforms.databricks.layout import Layout
 from agent.platforms.databricks.session import Session
 from agent.records import Deployment, Effect, Failure, Risk, TaskKey, TaskSource, Tree
+from agent.remote import failures, named
 
 _RUN_ONLY = (
     "its code is not deployed from here (no databricks.root): it can be diagnosed, run again, "
@@ -56,19 +57,9 @@ class Present:
         same = [j for j in every if (j.get("settings") or {}).get("name") == name]
         if len(same) == 1:
             return runs.job(api, same[0]["job_id"])
-        host = api.auth.host
-        if same:
-            ids = ", ".join(str(j["job_id"]) for j in same)
-            raise UsageError(
-                f"{len(same)} jobs on {host} are called {name!r} ({ids}): say which with job.id"
-            )
-        near = ", ".join(
-            f"{j['settings']['name']!r} ({j['job_id']})" for j in every if j["settings"]
-        )
-        raise UsageError(
-            f"no job on {host} is called {name!r}{f'; there is {near}' if near else ''}: "
-            "names are compared exactly; job.id is surer"
-        )
+        ids = [str(j["job_id"]) for j in same]
+        others = [(str(j["settings"]["name"]), str(j["job_id"])) for j in every if j["settings"]]
+        raise named.unclear(name, ids, others, f"on {api.auth.host}")
 
     def layout(self, tree: Tree) -> Layout | None:
         """Return where the source lies; None where the playbook does not say it."""
@@ -113,14 +104,14 @@ class Present:
         """
         there = self.layout(tree)
         if there is None:
-            if not remote_job.same(tree, self._session.context.loaded.source):
+            if not failures.same(tree, self._session.context.loaded.source):
                 raise Refused(f"job {self._job()['job_id']} cannot be given the patch: {_RUN_ONLY}")
             return self._record(tree, {})
         wanted = files.wanted(Path(tree.root), there, tree.files)
         try:
             remote_job.bring(self._files, tree, there, wanted, previous)
         except ApiRefused as error:
-            return (remote_job.refused(tree, error, None, parameters),)
+            return (failures.refused(tree, error, None, parameters),)
         return self._record(tree, wanted)
 
     def found(self, tree: Tree) -> Deployment:

@@ -5,11 +5,11 @@ from typing import Any
 
 from agent.errors import UsageError
 from agent.platforms.databricks import drift, runs, sources
-from agent.platforms.databricks.api import ApiRefused, NotFound
+from agent.platforms.databricks.api import NotFound
 from agent.platforms.databricks.files import Files
 from agent.platforms.databricks.layout import Layout
 from agent.platforms.databricks.session import Session
-from agent.records import Deployment, Facts, Failure, Line, Location, Tree
+from agent.records import Deployment, Tree
 
 
 def existing(session: Session, job_id: int | str) -> dict[str, Any]:
@@ -30,28 +30,10 @@ def bring(
     previous: Deployment | None,
 ) -> None:
     """Import what differs, and delete what we brought last and the tree no longer has."""
-    before = previous.files if previous else {}
-    ours = {p: mark for p, mark in before.items() if there.inside(p) is not None}
-    compared = drift.of_files(kept, there, wanted, ours)
+    compared = drift.of_files(kept, there, wanted, previous.files if previous else {})
     kept.bring(Path(tree.root), there, compared.changed)
     kept.know(there, wanted)
-    gone = [p for p, mark in ours.items() if p not in wanted and compared.now.get(p) == mark]
-    kept.remove(gone)
-
-
-def refused(
-    tree: Tree, error: ApiRefused, job_file: str | None, parameters: dict[str, str]
-) -> Failure:
-    """Return what the API says against a deploy."""
-    return Failure(
-        phase="create",
-        code="DEPLOY_FAILED",
-        message=str(error),
-        log=(Line(source="workspace", number=1, text=str(error)),),
-        location=Location(path=job_file) if job_file else None,
-        facts=Facts(files=tree.files, job_file=job_file, parameters=parameters),
-        started=False,
-    )
+    kept.remove(compared.gone)
 
 
 def record(
@@ -79,11 +61,3 @@ def record(
         files=brought,
         kept=True,
     )
-
-
-def same(tree: Tree, source: Path) -> bool:
-    """Return whether a tree is the user's folder as it is, without a patch."""
-    try:
-        return all((source / p).read_bytes() == Path(tree.root, p).read_bytes() for p in tree.files)
-    except OSError:
-        return False

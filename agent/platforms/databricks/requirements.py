@@ -9,7 +9,6 @@ https://docs.databricks.com/api/workspace/servingendpoints/get
 https://docs.databricks.com/api/workspace/vectorsearchindexes/getindex
 """
 
-import difflib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -21,6 +20,7 @@ from agent.platforms.databricks.session import Session
 from agent.platforms.databricks.sql import Statements
 from agent.playbook import Expectation, Requirement
 from agent.records import Check
+from agent.remote.required import nearest, with_maker
 
 _CATALOG = "/api/2.1/unity-catalog"
 _LISTED = 2_000
@@ -44,10 +44,7 @@ def required(
     seen = []
     for requirement in wanted:
         check = _one(session, asked, requirement)
-        if check.outcome == "failed" and (maker := _maker(session, requirement)) is not None:
-            saw = f"{check.saw}; {maker}"
-            check = engine.check(check.name, "failed", saw, check.measures)
-        seen.append(check)
+        seen.append(with_maker(check, requirement, session.book, session.context.loaded.folder))
     asked.forget()
     return tuple(seen)
 
@@ -66,22 +63,6 @@ def _one(session: Session, statements: Statements, wanted: Requirement) -> Check
     except (ApiRefused, Forbidden) as error:
         return engine.check(words, "unknown", f"it cannot be looked at: {error}", {})
     return engine.check(words, "held" if found.holds else "failed", found.saw, {})
-
-
-def _maker(session: Session, wanted: Requirement) -> str | None:
-    """Say what would make a missing thing: what stands nearest before it in the playbook."""
-    before: list[Requirement] = []
-    for one in session.book.requires:
-        if one == wanted:
-            break
-        before.append(one)
-    for one in reversed(before):
-        if one.playbook is not None:
-            path = session.context.loaded.folder / one.playbook
-            return f"{one.playbook} comes before it: runmend heal {path}"
-        if one.job is not None:
-            return f"job {one.job} comes before it: run that first"
-    return None
 
 
 def _catalogued(kind: str, items: str, holds: Callable[[dict[str, Any]], _Found]) -> "_Look":
@@ -113,7 +94,7 @@ def _instead(session: Session, kind: str, items: str, name: str) -> str:
     except (ApiRefused, Forbidden) as error:
         return f"it does not exist, and {catalog}.{schema} cannot be listed: {error}"
     words = "one" if len(listed) == 1 else str(len(listed))
-    near = difflib.get_close_matches(base, listed, n=3, cutoff=0.6)
+    near = nearest(base, listed)
     close = f", the nearest {', '.join(near)}" if near else ""
     return f"it does not exist; {catalog}.{schema} has {words} {items.replace('_', ' ')}{close}"
 
@@ -145,7 +126,7 @@ def _schema(session: Session, name: str) -> _Found:
         ]
     except (NotFound, ApiRefused, Forbidden):
         return _Found(False, f"it does not exist, nor may we list catalog {catalog}")
-    near = difflib.get_close_matches(name.rpartition(".")[2], listed, n=3, cutoff=0.6)
+    near = nearest(name.rpartition(".")[2], listed)
     shown = ", ".join(near or listed[:5]) or "no schema"
     return _Found(False, f"it does not exist; {catalog} has {shown}")
 
@@ -182,7 +163,7 @@ def _scope(session: Session, name: str) -> _Found:
 
 
 def _near(name: str, names: list[str]) -> str:
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+    near = nearest(name, names)
     shown = ", ".join(near or names[:5]) or "none that we may see"
     return f"it does not exist; there is {shown}"
 

@@ -6,14 +6,13 @@ are the same where a person would say so.
 Source: https://docs.databricks.com/api/workspace/jobs/get
 """
 
-import hashlib
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from agent.platforms.databricks import runs
 from agent.platforms.databricks.session import Session
+from agent.remote import comparing
 
 _ADDED = frozenset(
     re.findall(
@@ -48,7 +47,8 @@ _DEFAULTS: dict[str, Any] = {
     "channel": "CURRENT",
     "edition": "ADVANCED",
 }
-_KEYED = ("task_key", "job_cluster_key", "environment_key", "name")
+NAMES = ("task_key", "job_cluster_key", "environment_key", "name")
+"""What the items of a list are told apart by."""
 
 
 def current(session: Session, kind: str, resource_id: str) -> dict[str, Any]:
@@ -62,54 +62,12 @@ def current(session: Session, kind: str, resource_id: str) -> dict[str, Any]:
 def normal(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings without what says nothing."""
     kept = {k: v for k, v in settings.items() if k not in _ADDED}
-    made = _plain(kept)
+    made = comparing.bare(kept, _DEFAULTS, NAMES)
     return made if isinstance(made, dict) else {}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        inner = {k: _plain(v) for k, v in value.items()}
-        return {
-            k: v
-            for k, v in sorted(inner.items())
-            if v not in (None, "", {}, []) and not (k in _DEFAULTS and v == _DEFAULTS[k])
-        }
-    if not isinstance(value, list):
-        return value
-    items = [_plain(v) for v in value]
-    return sorted(items, key=_key) if any(_key(i) for i in items) else items
-
-
-def _key(item: Any) -> str:
-    """Return the name that orders a list whose order says nothing."""
-    named = (item.get(k) for k in _KEYED) if isinstance(item, dict) else ()
-    return next((str(n) for n in named if n), "")
-
-
-def digest(settings: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of normal settings."""
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def remember(session: Session, settings: Mapping[str, Any]) -> str:
     """Keep settings beside the journal, to name later what changed; return their digest."""
-    found = digest(settings)
+    found = comparing.digest(settings)
     session.keep("settings", found, settings)
     return found
-
-
-def differences(old: Any, new: Any, name: str = "") -> Iterator[str]:
-    """Yield the dotted names of what differs; items of a list by their key."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in sorted(old.keys() | new.keys()):
-            yield from differences(old.get(key), new.get(key), f"{name}.{key}".strip("."))
-    elif _keyed(old) and _keyed(new):
-        ours, theirs = ({_key(i): i for i in items} for items in (old, new))
-        for key in sorted(ours.keys() | theirs.keys()):
-            yield from differences(ours.get(key), theirs.get(key), f"{name}[{key}]")
-    elif old != new:
-        yield name
-
-
-def _keyed(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(_key(item) for item in value)

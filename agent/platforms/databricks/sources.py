@@ -6,12 +6,13 @@ A task that runs a job or pipeline of the same bundle is made of that one's file
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
+from agent.engine import problems, values
 from agent.engine import sources as reading
-from agent.engine import values
+from agent.engine.job import in_order
 from agent.platforms.databricks import pathfields, settings
 from agent.records import TaskKey, TaskSource, Tree
 
@@ -42,16 +43,8 @@ def type_of(task: Mapping[str, Any]) -> str:
 
 def ordered(job: Mapping[str, Any]) -> list[_Fields]:
     """Return a job's tasks in dependency order, as far as there is one, else as written."""
-    left = [t for t in job.get("tasks") or () if isinstance(t, dict) and _key(t)]
-    keys = {_key(task) for task in left}
-    done: set[str] = set()
-    made: list[_Fields] = []
-    while left:
-        ready = [t for t in left if all(d in done or d not in keys for d in needs(t))] or left
-        made += ready
-        done |= {_key(task) for task in ready}
-        left = [task for task in left if _key(task) not in done]
-    return made
+    tasks = (t for t in job.get("tasks") or () if isinstance(t, dict) and _key(t))
+    return in_order(tasks, _key, needs)
 
 
 def needs(task: Mapping[str, Any]) -> tuple[TaskKey, ...]:
@@ -132,11 +125,7 @@ def _imports(task: _Fields, path: str | None, around: Around) -> Iterator[tuple[
     elif kind in ("run_job_task", "pipeline_task"):
         yield from _other(task, around, 0)
     elif path is not None and not path.endswith(".sql"):
-        yield from reading.brought(root, path, _also(around.tree))
-
-
-def _also(tree: Tree) -> Sequence[str]:
-    return ("src",) if any(path.startswith("src/") for path in tree.files) else ()
+        yield from reading.brought(root, path, reading.beside(around.tree.files))
 
 
 def _other(task: _Fields, around: Around, depth: int) -> Iterator[tuple[str, str]]:
@@ -206,16 +195,9 @@ def _given(job: _Fields, task: _Fields) -> dict[str, str]:
     if isinstance(run := _at(task, "run_job_task", "job_parameters"), dict):
         return _texts(run)
     kinds = ("spark_python_task", "python_wheel_task")
-    return _flags([values.as_text(w) for k in kinds for w in _at(task, k, "parameters") or ()])
-
-
-def _flags(words: list[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for word, following in zip(words, [*words[1:], ""], strict=False):
-        if word.startswith("--"):
-            name, equals, value = word.removeprefix("--").partition("=")
-            found[name] = value if equals else "" if following.startswith("--") else following
-    return found
+    return reading.flags(
+        [values.as_text(w) for k in kinds for w in _at(task, k, "parameters") or ()]
+    )
 
 
 def _texts(found: Any) -> dict[str, str]:
@@ -258,7 +240,6 @@ def requirements(job: Mapping[str, Any], task: Mapping[str, Any]) -> tuple[str, 
 
 def _state(job: _Fields, task: _Fields, around: Around) -> tuple[object, ...]:
     """Return everything that decides what a task does, as far as the tree says it."""
-    root = Path(around.tree.root)
     path = main_file(task, around)
     declared = settings.normal({**task, "path of its file": path})
     for kind, name in (("notebook_task", "notebook_path"), ("spark_python_task", "python_file")):
@@ -273,21 +254,13 @@ def _state(job: _Fields, task: _Fields, around: Around) -> tuple[object, ...]:
         for c in job.get("job_clusters") or ()
         if isinstance(c, dict) and c.get("job_cluster_key") == task.get("job_cluster_key")
     ]
-    files = sorted({other for other, _ in _imports(task, path, around)} | {path or ""})
-    contents = tuple((other, _bytes(root, other)) for other in files)
+    files = {other for other, _ in _imports(task, path, around)} | {path or ""}
+    contents = reading.contents(Path(around.tree.root), files)
     return text, json.dumps([used, clusters], sort_keys=True, default=str), contents
 
 
-def _bytes(root: Path, path: str) -> bytes | None:
-    try:
-        return (root / path).read_bytes()
-    except OSError:
-        return None
-
-
 def _key(item: Mapping[str, Any]) -> str:
-    key = item.get("task_key")
-    return key if isinstance(key, str) and len(key) <= 100 else ""
+    return problems.task_key(item.get("task_key")) or ""
 
 
 def _at(value: Any, *words: str) -> Any:

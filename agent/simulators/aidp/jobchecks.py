@@ -9,8 +9,9 @@ Source: https://docs.oracle.com/en/cloud/paas/ai-data-platform/aiwap/op-jobs-pos
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
+from agent.engine.job import RunIf
 from agent.simulators.aidp import cron
 from agent.simulators.aidp.wire import ApiError, invalid
 
@@ -44,14 +45,8 @@ FIELDS = (
     "runAs",
     "timeoutSeconds",
 )
-RUN_IFS = (
-    "ALL_SUCCESS",
-    "ALL_DONE",
-    "NONE_FAILED",
-    "AT_LEAST_ONE_SUCCESS",
-    "ALL_FAILED",
-    "AT_LEAST_ONE_FAILED",
-)
+RUN_IFS: tuple[RunIf, ...] = get_args(RunIf)
+"""Decided by the engine's rules, which have the same words."""
 TYPES: dict[str, tuple[str, ...]] = {
     "NOTEBOOK_TASK": ("notebookPath", "cluster"),
     "PYTHON_TASK": ("filePath", "cluster"),

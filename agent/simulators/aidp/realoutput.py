@@ -46,7 +46,7 @@ def collect(place: Path, spec: dict[str, Any], state: dict[str, Any]) -> Ended:
             found |= _script_error(err, state)
     if "trace" in found:
         trace = _ANSI.sub("", str(found["trace"])).replace(tree, "")
-        found["trace"] = trace.replace(_RUNTIME, "aidp_runtime")
+        found["trace"] = trace.replace(_RUNTIME, "/usr/lib/python3/site-packages/aidp_runtime")
     if state.get("lost"):
         return Ended("INTERNAL_ERROR", str(state.get("message") or ""), found)
     statuses = {"succeeded": "SUCCESS", "timed_out": "TIMED_OUT", "cancelled": "CANCELED"}

@@ -75,7 +75,7 @@ def prepare(sim: "Simulator", run: Run, task: TaskRun) -> str | None:
     file = _file(tree, named, ".ipynb" if notebook else ".py")
     if file is None:
         return f"Unexpected error: file {named} does not exist in the workspace"
-    needs = []
+    needs = processes.image(tree, file)
     if notebook:
         # What is wrong with the notebook shows when it runs, with its own words.
         with contextlib.suppress(OSError, ValueError):

@@ -7,8 +7,9 @@ https://docs.databricks.com/api/workspace/jobs/update
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
+from agent.engine.job import RunIf
 from agent.simulators.databricks.wire import invalid
 
 Settings = dict[str, Any]
@@ -21,14 +22,8 @@ ARRAYS = {
 }
 """Arrays that are merged by key and cut on pages."""
 PAGE = 100
-RUN_IFS = (
-    "ALL_SUCCESS",
-    "ALL_DONE",
-    "NONE_FAILED",
-    "AT_LEAST_ONE_SUCCESS",
-    "ALL_FAILED",
-    "AT_LEAST_ONE_FAILED",
-)
+RUN_IFS: tuple[RunIf, ...] = get_args(RunIf)
+"""Decided by the engine's rules, which have the same words."""
 _PROVIDERS = (
     "github",
     "gitlab",

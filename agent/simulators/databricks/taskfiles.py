@@ -22,6 +22,7 @@ from agent.engine.job import (
     Task,
 )
 from agent.engine.request import Request
+from agent.simulators import processes
 from agent.simulators.databricks import files, jobsettings, lakehouse, references, rundocs
 from agent.simulators.databricks.rundocs import Attempt, Run
 
@@ -77,6 +78,8 @@ def lay_out(sim: "Simulator", run: Run, attempt: Attempt, place: Path) -> Plan:
     kind = str(jobsettings.type_of(spec))
     name = _main(sim, kind, attempt, held)
     needs = _requirements(sim, run, spec, tree)
+    if kind in ("notebook_task", "spark_python_task"):
+        needs += processes.image(tree, name)
     if kind == "notebook_task":
         # What is wrong with the notebook shows when it runs, with its own words.
         with contextlib.suppress(OSError, ValueError):

@@ -255,8 +255,10 @@ def _events(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for index, block in enumerate(message["content"]):
         start = {**block, "text": ""}
         yield {"type": "content_block_start", "index": index, "content_block": start}
-        for at in range(0, len(block["text"]), 40):
-            delta = {"type": "text_delta", "text": block["text"][at : at + 40]}
+        text = block["text"]
+        size = max(40, len(text) // 1000)
+        for at in range(0, len(text), size):
+            delta = {"type": "text_delta", "text": text[at : at + size]}
             yield {"type": "content_block_delta", "index": index, "delta": delta}
         yield {"type": "content_block_stop", "index": index}
     stopped = {name: message[name] for name in ("stop_reason", "stop_sequence", "stop_details")}

@@ -5,20 +5,12 @@ reads a column that is misspelt, so that one declared failure has a fix.
 """
 
 import json
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
-from told import Made, Told
+from told import BaseShop, Made
 
-from agent import cases, playbook
-from agent.cases import Desk, Result
-from agent.events import AnyEvent
-from agent.journal import Journal
-from agent.machine import Case
-from agent.playbook import Loaded
 from agent.simulators.aidp import Simulator, filestore, rundocs
 from agent.simulators.aidp.outcomes import Outcome, declare
 
@@ -57,16 +49,13 @@ def notebook(*cells: str) -> str:
     return json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": made}, indent=1)
 
 
-class Shop:
+class Shop(BaseShop):
     """One playbook and its cases."""
 
     mended = "src/sales.ipynb"
 
     def __init__(self, sim: Simulator, folder: Path, **book: Any) -> None:
-        self.sim = sim
-        self.folder = folder
-        self.source = folder / "source"
-        self.told = Told()
+        super().__init__(sim, folder)
         self.name = str(book.pop("name", "".join(c if c.isalnum() else "_" for c in folder.name)))
         self.write({path: notebook(*cells) for path, cells in CELLS.items()})
         self.write({"job.yaml": yaml.safe_dump(self.job())})
@@ -120,55 +109,6 @@ class Shop:
             **more,
         }
         (self.folder / "playbook.yaml").write_text(yaml.safe_dump(whole))
-
-    def write(self, files: Mapping[str, str]) -> None:
-        """Write files of the source."""
-        for path, text in files.items():
-            file = self.source / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text)
-
-    @property
-    def loaded(self) -> Loaded:
-        """The playbook as it is now."""
-        return playbook.load(self.folder / "playbook.yaml")
-
-    def now(self) -> datetime:
-        """Return the workspace's time."""
-        return datetime.fromtimestamp(self.sim.clock.now_ms() / 1000, UTC)
-
-    def desk(self, journal: Callable[[Path], Journal] = Journal) -> Desk:
-        """Open the state folder, as a process of its own would."""
-        state = self.folder / "state"
-        state.mkdir(mode=0o700, exist_ok=True)
-        return Desk(
-            state=state,
-            cache=self.folder / "cache",
-            journal=journal(state),
-            audience=self.told,
-            now=self.now,
-            sleep=self.sim.clock.advance,
-            jitter=lambda: 1.0,
-        )
-
-    def heal(self, run: str | None = None) -> Result:
-        """Carry the playbook's case on, or begin one."""
-        return cases.heal(self.desk(), self.loaded, run)
-
-    def resume(self, case: Case) -> Result:
-        """Carry a case on in a new process."""
-        return cases.resume(self.desk(), case.id)
-
-    def approve(self, case: Case, then: Callable[[], None] = lambda: None) -> Result:
-        """Approve the patch that waits, as it was shown, and carry the case on after `then`."""
-        assert case.proposal is not None
-        cases.decide(self.desk(), case.id, case.proposal.patch.id, approve=True, reason="read it")
-        then()
-        return self.resume(case)
-
-    def events(self, case: Case) -> tuple[AnyEvent, ...]:
-        """Return a case's history."""
-        return tuple(self.desk().journal.events(case.id))
 
     def declare(self, task: str, *outcomes: Outcome) -> None:
         """Say how the next attempts at a task of this job go."""

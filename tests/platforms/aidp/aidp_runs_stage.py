@@ -3,7 +3,7 @@
 The workspace and the connection are a module's: reading keys takes longer than all the rest.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -173,20 +173,6 @@ def body(call: Call) -> dict[str, Any]:
     """Return what was sent as JSON."""
     assert isinstance(call.body, dict)
     return call.body
-
-
-def grounded(folder: Path) -> Iterator[Ground]:
-    """Give a ground, and end it."""
-    ground = Ground(folder)
-    yield ground
-    ground.close()
-
-
-def staged(ground: Ground) -> Iterator[Stage]:
-    """Give a stage, and clear it."""
-    stage = Stage(ground)
-    yield stage
-    stage.close()
 
 
 def states(status: RunStatus) -> dict[str, str]:

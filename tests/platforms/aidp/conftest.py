@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from aidp_runs_stage import Ground, Stage
 from aidp_workspace import Workspace
 
 from agent.simulators.aidp import Simulator, VirtualClock
@@ -32,3 +33,19 @@ def sim(tmp_path: Path) -> Iterator[Simulator]:
 def workspace(sim: Simulator, tmp_path: Path) -> Workspace:
     """Give sessions on that workspace."""
     return Workspace(sim, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """Give what the jobs of a module's tests stand on."""
+    made = Ground(tmp_path_factory.mktemp("aidp"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def stage(ground: Ground) -> Iterator[Stage]:
+    """Give a job to run, where a module has no stage of its own."""
+    made = Stage(ground)
+    yield made
+    made.close()

@@ -1,9 +1,7 @@
 """Runs of somebody else: taken over by key or address, and what they do about runs of ours."""
 
-from collections.abc import Iterator
-
 import pytest
-from aidp_runs_stage import Ground, Stage, failed, grounded, staged
+from aidp_runs_stage import Stage, failed
 
 from agent.errors import Unavailable, UsageError
 from agent.platforms.aidp.jobs import Jobs
@@ -12,16 +10,6 @@ from agent.records import Repair, Run, Tree
 from agent.simulators.aidp.outcomes import Outcome
 
 TREE = Tree(root="/nowhere", digest="t", files=())
-
-
-@pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    yield from grounded(tmp_path_factory.mktemp("aidp"))
-
-
-@pytest.fixture
-def stage(ground: Ground) -> Iterator[Stage]:
-    yield from staged(ground)
 
 
 def jobs(stage: Stage, *, any_job: bool = False, name: str | None = None) -> Jobs:

@@ -227,6 +227,31 @@ def test_a_pre_authenticated_link_is_not_signed_not_shown_and_kept_with_the_payl
         api.par_get("http://objectstorage.example.com/p/x")
 
 
+@pytest.mark.parametrize("named", ["key", "rehearsal"])
+def test_a_404_that_means_the_whole_workspace_is_told_from_others(
+    workspace: Workspace, named: str
+) -> None:
+    sim = workspace.sim
+    where = {} if named == "key" else {"workspace": named}
+    for options, said in (
+        ({"families": ("LA",)}, r"answers to `api: 20240831/dataLakes`.*`runmend doctor PLAYBOOK`"),
+        ({"families": ()}, "either we may not see it"),
+    ):
+        sim.options = sim.options.model_copy(update=options)
+        with pytest.raises(Unauthorized, match=said):
+            workspace.connect(aidp=where).api.get("/jobs")
+    sim.options = sim.options.model_copy(update={"families": ("GA",)})
+    with pytest.raises(NotFound):
+        workspace.connect(aidp=where).api.get("/jobs/no-such")
+    sim.faults.add("GET /jobs", "404")
+    with pytest.raises(NotFound):
+        list(workspace.connect(aidp=where).api.pages("/jobs"))
+    sim.faults.add("GET /jobs", "404")
+    sim.faults.add("GET /workspaces/*", "503")
+    with pytest.raises(NotFound):
+        list(workspace.connect().api.pages("/jobs"))
+
+
 def test_a_self_signed_certificate_is_trusted_where_the_environment_names_it(
     workspace: Workspace,
 ) -> None:
@@ -236,7 +261,7 @@ def test_a_self_signed_certificate_is_trusted_where_the_environment_names_it(
     listener = Listener(server, 0, certificate.secured(pem))
     try:
         plain = workspace.connect(aidp={"endpoint": listener.url})
-        with pytest.raises(Unavailable, match="set SSL_CERT_FILE or REQUESTS_CA_BUNDLE"):
+        with pytest.raises(UsageError, match="set SSL_CERT_FILE or REQUESTS_CA_BUNDLE"):
             plain.api.get("/jobs")
         for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
             context = workspace.context(aidp={"endpoint": listener.url})

@@ -205,9 +205,7 @@ def test_a_session_that_cannot_be_renewed_names_the_exact_command(
         api.get("/jobs")
     said = str(refused.value)
     region = workspace.sim.region
-    assert (
-        f"`oci session authenticate --profile-name SESSION --region {region} --config" in said
-    )
+    assert f"`oci session authenticate --profile-name SESSION --region {region} --config" in said
     assert "too old to be refreshed" in said
     assert token not in said
     assert len(asked_of(oci)) == 1

@@ -1,22 +1,10 @@
 """Stopping: asked for once, waited for until nothing can write any more."""
 
-from collections.abc import Iterator
-
 import pytest
-from aidp_runs_stage import Ground, Stage, failed, grounded, staged, states
+from aidp_runs_stage import Stage, failed, states
 
 from agent.errors import Held, Unavailable
 from agent.simulators.aidp.outcomes import Outcome
-
-
-@pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    yield from grounded(tmp_path_factory.mktemp("aidp"))
-
-
-@pytest.fixture
-def stage(ground: Ground) -> Iterator[Stage]:
-    yield from staged(ground)
 
 
 def test_a_run_is_cancelled_when_all_of_it_has_ended(stage: Stage) -> None:

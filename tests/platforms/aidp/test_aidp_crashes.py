@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from aidp_cases import Shop
 from crash_stage import Deadly, Scene, drivers
-from told import Made, Seen
 
 from agent.simulators.aidp import Simulator
 
@@ -33,26 +32,13 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
     assert sim.problems == []
 
 
-def undisturbed(scene: Scene) -> tuple[Seen, list[str]]:
-    """Return what an undisturbed case comes to, and its calls."""
-    seen, calls = scene.undisturbed()
-    assert seen.verdict == "healed"
-    assert seen.made == Made(jobs=1, runs=1, repairs=1, cancelled=0)
-    return seen, calls
-
-
 @pytest.mark.slow
 def test_killed_where_the_workspace_knows_and_we_do_not(scene: Scene) -> None:
-    whole, calls = undisturbed(scene)
-    for word in ("POST /jobs", "POST /jobRuns", "actions/repair"):
-        at = next(n for n, call in enumerate(calls) if call.endswith(word))
-        assert scene.killed(at, "call", after=True) == whole, word
+    scene.killed_unknown("POST /jobs", "POST /jobRuns", "actions/repair")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("where", ["append", "call"])
 def test_killed_anywhere(scene: Scene, where: str, after: bool) -> None:
-    whole, calls = undisturbed(scene)
-    for at in range(len(whole.kinds if where == "append" else calls)):
-        assert scene.killed(at, where, after=after) == whole, at
+    scene.killed_anywhere(where, after=after)

@@ -93,6 +93,19 @@ def test_a_nested_run_is_followed_to_its_own_failed_task(stage: Stage) -> None:
     assert failure.run != run
 
 
+def test_a_nested_run_that_a_repair_goes_on_with_is_followed_too(stage: Stage) -> None:
+    inner = stage.job(stage.task("load"), name="inner.job")
+    outcomes = (Outcome(status="FAILED", error=f"KeyError: '{key}'") for key in "ab")
+    stage.workspace.declare("inner.job", "load", *outcomes)
+    outer = {"type": "JOB_TASK", "taskKey": "child", "runIf": "ALL_SUCCESS", "jobKey": inner}
+    run = stage.run(stage.job(outer))
+    path = f"/jobRuns/{run}/actions/repair"
+    stage.session.api.send("POST", path, {"taskKeys": ["child"]}, what="repair")
+    stage.workspace.pass_time(300)
+    (failure,) = stage.failures(run)
+    assert (failure.task, failure.message) == ("child/load", "KeyError: 'b'")
+
+
 def test_a_task_that_never_began_says_so_and_which_clusters_there_are(stage: Stage) -> None:
     sim = stage.workspace.sim
     by_key = {"clusterKey": sim.cluster_key, "clusterName": sim.cluster_key}

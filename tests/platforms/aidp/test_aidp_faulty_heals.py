@@ -1,8 +1,8 @@
 """Whole cases with something going wrong at each of their calls: the same end, nothing twice."""
 
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aidp_cases import Shop
@@ -47,12 +47,7 @@ def calm(room: Room) -> None:
 
 
 def test_the_undisturbed_stories_come_to_what_they_should(room: Room) -> None:
-    for story in STORIES:
-        seen = room.calm(story).seen
-        assert seen.verdict == ("healthy" if story == "healthy" else "healed")
-        repairs = 0 if story == "healthy" else 1
-        assert seen.made == Made(jobs=1, runs=1, repairs=repairs, cancelled=0)
-        assert seen.causes == [("sales", "schema.column-unresolved")] * repairs
+    room.undisturbed(*STORIES)
 
 
 @pytest.mark.parametrize("kind", TELLING)
@@ -62,18 +57,7 @@ def test_calls_all_over_a_heal_go_wrong(room: Room, kind: Kind) -> None:
 
 
 def test_a_workspace_that_stays_away_is_waited_for_and_then_left_for_later(room: Room) -> None:
-    calm = room.calm("broken")
-    shop = room.shop("broken")
-    room.sim.faults.add("POST */actions/repair", 503, times=None, retry_after="none")
-    began = shop.now()
-    result = shop.heal()
-    assert result.pause is not None
-    assert result.pause.verdict == "unreachable"
-    assert shop.now() - began < calm.took + timedelta(seconds=400)
-    room.sim.faults.clear()
-    shop.sim.clock.advance(1800)
-    assert shop.resume(result.case).case.state == "done"
-    assert shop.made() == Made(jobs=1, runs=1, repairs=1, cancelled=0)
+    room.stays_away("broken", "POST */actions/repair")
 
 
 @pytest.mark.slow
@@ -113,17 +97,31 @@ def test_a_workspace_that_answers_otherwise_comes_to_the_same(
     assert room.run("broken").seen == calm
 
 
-@pytest.mark.slow
-def test_a_start_whose_answer_is_lost_is_found_within_and_after_a_day(room: Room) -> None:
-    for hours in (1, 25):
-        shop = room.shop("broken")
-        room.sim.faults.add("POST */jobRuns", "drop_after")
-        room.sim.faults.add("GET *", "503", times=None, after=0)
-        result = shop.heal()
-        assert result.pause is not None, hours
-        assert verdicts.EXIT[result.pause.verdict] == 7, hours
-        room.sim.faults.clear()
-        shop.sim.clock.advance(hours * 3600)
-        resumed = shop.resume(result.case)
-        assert resumed.pause is None, (hours, resumed.pause)
-        assert shop.made().runs == 1, hours
+@pytest.mark.parametrize("hours", [1, 25])
+def test_a_start_whose_answer_is_lost_is_found_within_and_after_a_day(
+    room: Room, hours: int
+) -> None:
+    shop = room.shop("broken")
+    shop.book(limits={"wall_clock": "3d"})
+    listed = sum(
+        call.path == "/jobRuns" and call.method == "GET"
+        for call in until_the_run(room.calm("broken").calls)
+    )
+    room.sim.faults.add("POST /jobRuns", "drop_after", times=None)
+    room.sim.faults.add("GET /jobRuns", 503, times=None, after=listed)
+    result = shop.heal()
+    assert result.pause is not None
+    assert verdicts.EXIT[result.pause.verdict] == 7
+    assert shop.made().runs == 1
+    room.sim.faults.clear()
+    shop.sim.clock.advance(hours * 3600)
+    assert shop.resume(result.case).case.state == "done"
+    assert shop.made() == Made(jobs=1, runs=1, repairs=1, cancelled=0)
+
+
+def until_the_run(calls: Sequence[Any]) -> Iterator[Any]:
+    """Yield the calls before the one that starts a run."""
+    for call in calls:
+        if (call.method, call.path) == ("POST", "/jobRuns"):
+            return
+        yield call

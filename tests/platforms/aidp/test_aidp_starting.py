@@ -1,10 +1,9 @@
 """Each start makes one run, whatever is lost, skipped or done by others on the way."""
 
-from collections.abc import Iterator
 from typing import Literal
 
 import pytest
-from aidp_runs_stage import Ground, Stage, body, failed, grounded, staged
+from aidp_runs_stage import Stage, body, failed
 
 from agent.errors import Held, Unavailable, UsageError
 from agent.records import Failure, Repair, Run
@@ -12,16 +11,6 @@ from agent.simulators.aidp import Options
 from agent.simulators.aidp.outcomes import Outcome
 
 HOUR = 3600.0
-
-
-@pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    yield from grounded(tmp_path_factory.mktemp("aidp"))
-
-
-@pytest.fixture
-def stage(ground: Ground) -> Iterator[Stage]:
-    yield from staged(ground)
 
 
 def lose(stage: Stage, path: str = "POST */jobRuns", times: int = 1) -> None:
@@ -218,6 +207,24 @@ def test_a_repair_by_somebody_else_is_not_ours(stage: Stage) -> None:
     stage.api.send("POST", path, {"taskKeys": ["report"]}, what="by-hand")
     with pytest.raises(Held, match="repaired by somebody else"):
         stage.start("r2", wanted)
+
+
+@pytest.mark.parametrize("what", ["repaired by somebody else", "is active", "has succeeded since"])
+def test_what_somebody_did_since_the_last_look_is_not_raced(stage: Stage, what: str) -> None:
+    run = failed(stage)
+    if what.startswith("repaired"):
+        path = f"/jobRuns/{run.run}/actions/repair"
+        stage.declare("load", Outcome(status="FAILED", seconds=30, error="ValueError: no"))
+        stage.api.send("POST", path, {"taskKeys": ["load"]}, what="by-hand")
+        stage.ended(run.run)
+    else:
+        other = stage.by_hand()
+        if "succeeded" in what:
+            stage.ended(other)
+    before = len(stage.posts("/repair"))
+    with pytest.raises(Held, match=what):
+        stage.starting.start("r2", stage.deployment, Repair(run=run.run, tasks=("load",)))
+    assert len(stage.posts("/repair")) == before
 
 
 def test_a_refused_repair_becomes_a_new_run_with_the_same_parameters(stage: Stage) -> None:

@@ -1,27 +1,16 @@
 """How runs are seen to go: every status, current attempts, streams, and what is worth a note."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from aidp_runs_stage import Ground, Stage, failed, grounded, staged, states
+from aidp_runs_stage import Stage, failed, states
 
 from agent.errors import Unavailable
 from agent.platforms.aidp.states import GONE
 from agent.records import Repair
 from agent.simulators.aidp.outcomes import Outcome, Pass
 from agent.simulators.faults import Kind
-
-
-@pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    yield from grounded(tmp_path_factory.mktemp("aidp"))
-
-
-@pytest.fixture
-def stage(ground: Ground) -> Iterator[Stage]:
-    yield from staged(ground)
 
 
 def test_a_run_is_seen_through_to_its_values(stage: Stage) -> None:
@@ -208,7 +197,9 @@ def test_a_stream_paused_for_maintenance_is_waited_for(stage: Stage) -> None:
     status = stage.look(run.run)
     assert (status.state, status.endless) == ("running", True)
     assert any("maintenance" in note for note in status.notes)
-    stage.sim.advance(3600)
+    stage.sim.advance(3400)
+    assert stage.look(run.run).state == "running"  # what was before the pause does not count
+    stage.sim.advance(200)
     assert stage.look(run.run).state == "succeeded"
 
 

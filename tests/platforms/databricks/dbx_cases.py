@@ -7,20 +7,13 @@ reads a column that is misspelt, so that one declared failure has a fix.
 import base64
 import json
 import sys
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from told import Made, Told
+from told import BaseShop, Made
 
-from agent import cases, playbook
-from agent.cases import Desk, Result
-from agent.events import AnyEvent
-from agent.journal import Journal
-from agent.machine import Case
-from agent.playbook import Loaded
 from agent.simulators.databricks import Simulator, rundocs
 from agent.simulators.databricks.outcomes import Outcome, declare
 
@@ -64,16 +57,13 @@ def fine(seconds: float = 60) -> Outcome:
     return Outcome(seconds=seconds)
 
 
-class Shop:
+class Shop(BaseShop):
     """One playbook and its cases."""
 
     mended = "src/sales.py"
 
     def __init__(self, sim: Simulator, folder: Path, **book: Any) -> None:
-        self.sim = sim
-        self.folder = folder
-        self.source = folder / "source"
-        self.told = Told()
+        super().__init__(sim, folder)
         self.root: str | None = None
         """Where the source lies in the workspace; None = in our own folder."""
         self.name = str(book.pop("name", folder.name))
@@ -100,13 +90,6 @@ class Shop:
         file = self.folder / "playbook.yaml"
         file.write_text(yaml.safe_dump({**BOOK, "name": self.name, **more}))
 
-    def write(self, files: Mapping[str, str]) -> None:
-        """Write files of the source."""
-        for path, text in files.items():
-            file = self.source / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text)
-
     def bundle(self) -> None:
         """Let a bundle declare the job, deployed by the stand-in for the `databricks` command."""
         root = f"/Workspace/Shared/{self.name}"
@@ -121,52 +104,6 @@ class Shop:
         command = [sys.executable, "-m", "agent.simulators.bundle"]
         self.book(job={"bundle": "main"}, target="dev", databricks={"command": command})
         self.root = f"{root}/files"
-
-    @property
-    def loaded(self) -> Loaded:
-        """The playbook as it is now."""
-        return playbook.load(self.folder / "playbook.yaml")
-
-    def now(self) -> datetime:
-        """Return the workspace's time."""
-        return datetime.fromtimestamp(self.sim.clock.now_ms() / 1000, UTC)
-
-    def desk(self, journal: Callable[[Path], Journal] = Journal) -> Desk:
-        """Open the state folder, as a process of its own would."""
-        state = self.folder / "state"
-        state.mkdir(mode=0o700, exist_ok=True)
-        return Desk(
-            state=state,
-            cache=self.folder / "cache",
-            journal=journal(state),
-            audience=self.told,
-            now=self.now,
-            sleep=self.sim.clock.advance,
-            jitter=lambda: 1.0,
-        )
-
-    def heal(self, run: int | str | None = None) -> Result:
-        """Carry the playbook's case on, or begin one."""
-        return cases.heal(self.desk(), self.loaded, None if run is None else str(run))
-
-    def resume(self, case: Case) -> Result:
-        """Carry a case on in a new process."""
-        return cases.resume(self.desk(), case.id)
-
-    def approve(self, case: Case, then: Callable[[], None] = lambda: None) -> Result:
-        """Approve the patch that waits, as it was shown, and carry the case on after `then`."""
-        assert case.proposal is not None
-        cases.decide(self.desk(), case.id, case.proposal.patch.id, approve=True, reason="read it")
-        then()
-        return self.resume(case)
-
-    def events(self, case: Case) -> tuple[AnyEvent, ...]:
-        """Return a case's history."""
-        return tuple(self.desk().journal.events(case.id))
-
-    def kinds(self, case: Case) -> list[str]:
-        """Return the kinds of a case's events."""
-        return [event.kind for event in self.events(case)]
 
     def declare(self, task: str, *outcomes: Outcome) -> None:
         """Say how the next attempts at a task of this job go."""

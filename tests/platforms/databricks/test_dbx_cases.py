@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import yaml
-from dbx_cases import HEADER, MISSPELT, NOTEBOOKS, Made, Shop, Told, bad_column, fine
+from dbx_cases import HEADER, MISSPELT, NOTEBOOKS, Shop, bad_column, fine
+from told import Made, Told
 
 from agent import cases, report, verdicts
 from agent.cases import Result

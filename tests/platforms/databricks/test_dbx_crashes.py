@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from crash_stage import KILLED, Deadly, Scene, drivers
 from dbx_cases import Shop, bad_column, fine
-from told import Made, Seen
 
 from agent.simulators.databricks import Simulator
 
@@ -46,34 +45,21 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     assert sim.problems == []
 
 
-def undisturbed(scene: Scene) -> tuple[Seen, list[str]]:
-    """Return what an undisturbed case comes to, and its calls."""
-    seen, calls = scene.undisturbed()
-    assert seen.verdict == "healed"
-    assert seen.made == Made(jobs=1, runs=1, repairs=1, cancelled=0)
-    return seen, calls
-
-
 @pytest.mark.slow
 def test_killed_where_the_workspace_knows_and_we_do_not(scene: Scene) -> None:
-    whole, calls = undisturbed(scene)
-    for word in ("jobs/create", "jobs/run-now", "runs/repair"):
-        (at,) = (n for n, call in enumerate(calls) if call.endswith(word))
-        assert scene.killed(at, "call", after=True) == whole, word
+    scene.killed_unknown("jobs/create", "jobs/run-now", "runs/repair")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("where", ["append", "call"])
 def test_killed_anywhere(scene: Scene, where: str, after: bool) -> None:
-    whole, calls = undisturbed(scene)
-    for at in range(len(whole.kinds if where == "append" else calls)):
-        assert scene.killed(at, where, after=after) == whole, at
+    scene.killed_anywhere(where, after=after)
 
 
 @pytest.mark.slow
 def test_the_command_itself_killed_goes_on_when_it_is_called_again(scene: Scene) -> None:
-    whole, calls = undisturbed(scene)
+    whole, calls = scene.undisturbed()
     for number, word in enumerate(("jobs/create", "jobs/run-now", "runs/get", "runs/repair")):
         shop = scene.shop(f"command-{number}")
         at = next(n for n, call in enumerate(calls) if call.endswith(word))

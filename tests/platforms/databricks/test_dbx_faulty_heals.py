@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from dbx_cases import Shop, bad_column, fine
-from faulty import RETRY, Room, drive, ended
-from told import Made
+from faulty import RETRY, Room, ended
 
 from agent import verdicts
 from agent.simulators.databricks import Simulator, VirtualClock
@@ -62,12 +61,7 @@ def room(shared: Room, monkeypatch: pytest.MonkeyPatch) -> Room:
 
 
 def test_the_undisturbed_stories_come_to_what_they_should(room: Room) -> None:
-    for story in STORIES:
-        seen = room.calm(story).seen
-        assert seen.verdict == ("healthy" if story == "healthy" else "healed")
-        repairs = 0 if story == "healthy" else 1
-        assert seen.made == Made(jobs=1, runs=1, repairs=repairs, cancelled=0)
-        assert seen.causes == [("sales", "schema.column-unresolved")] * repairs
+    room.undisturbed(*STORIES)
 
 
 @pytest.mark.parametrize(
@@ -88,18 +82,7 @@ def test_the_time_that_the_workspace_asks_for_is_waited(room: Room) -> None:
 
 
 def test_a_workspace_that_stays_away_is_waited_for_five_minutes_and_then_later(room: Room) -> None:
-    calm = room.calm("file")
-    shop = room.shop("file")
-    room.sim.faults.add("*/runs/repair", 503, times=None, retry_after="none")
-    began = shop.now()
-    result = shop.heal()
-    assert result.pause is not None
-    assert result.pause.verdict == "unreachable"
-    assert verdicts.EXIT["unreachable"] == 7
-    assert shop.now() - began < calm.took + timedelta(seconds=400)
-    room.sim.faults.clear()
-    shop.sim.clock.advance(1800)
-    assert drive(shop).seen == calm.seen
+    room.stays_away("file", "*/runs/repair")
 
 
 @pytest.mark.slow

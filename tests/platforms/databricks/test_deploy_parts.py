@@ -15,6 +15,7 @@ from agent.platforms.databricks.command import Command
 from agent.platforms.databricks.sources import Around
 from agent.playbook import Loaded, Playbook
 from agent.records import Tree
+from agent.remote import comparing
 from agent.simulators.databricks import Simulator
 
 
@@ -175,7 +176,8 @@ def test_what_the_platform_adds_is_no_difference_of_settings() -> None:
     }
     assert settings.normal(sent) == settings.normal(echoed)
     other = {**echoed, "timeout_seconds": 5, "tasks": [{"task_key": "a"}]}
-    names = settings.differences(settings.normal(sent), settings.normal(other))
+    both = (settings.normal(sent), settings.normal(other))
+    names = comparing.differences(*both, settings.NAMES)
     assert list(names) == ["tasks[a].notebook_task", "tasks[b]", "timeout_seconds"]
 
 
