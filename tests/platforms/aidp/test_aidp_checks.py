@@ -191,10 +191,10 @@ def test_a_crash_in_the_middle_makes_no_second_job(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("where", "kind"),
     [
-        ("POST */jobs", "drop_after"),
-        ("PUT */jobs/*", "500_after"),
+        pytest.param("POST */jobs", "drop_after", marks=pytest.mark.slow),
+        pytest.param("PUT */jobs/*", "500_after", marks=pytest.mark.slow),
         ("POST */jobRuns", "drop_after"),
-        ("DELETE */jobs/*", "drop_after"),
+        pytest.param("DELETE */jobs/*", "drop_after", marks=pytest.mark.slow),
     ],
 )
 def test_a_lost_reply_makes_no_second_job_or_run(stage: Stage, where: str, kind: Kind) -> None:

@@ -219,6 +219,7 @@ def test_on_production_every_body_is_shown(stage: Stage) -> None:
     assert json.loads(run[0].shown) == {"jobKey": made.job}
 
 
+@pytest.mark.slow
 def test_what_was_approved_stays_approved_after_a_crash(stage: Stage) -> None:
     before = stage.plan(**PRODUCTION)
     stage.sim.faults.add("PUT /jobs/*", "drop_before", times=1)

@@ -16,8 +16,9 @@ from agent.simulators.faults import KINDS, Kind
 
 STORIES = ("broken", "healthy")
 STRIDE = 29
-TELLING: tuple[Kind, ...] = ("429", "503_after", "drop_after")
-"""Kinds that are tried in the normal suite; the others are much like one of them."""
+SLOW = pytest.mark.slow
+TELLING = (pytest.param("429", marks=SLOW), pytest.param("503_after", marks=SLOW), "drop_after")
+"""Kinds that strike many calls of one case; the last is tried in the normal suite."""
 
 
 def shop(sim: Simulator, folder: Path, story: str) -> Shop:
@@ -86,9 +87,8 @@ DIFFERENT = (
 )
 
 
-@pytest.mark.parametrize(
-    "option", [DIFFERENT[0], *(pytest.param(o, marks=pytest.mark.slow) for o in DIFFERENT[1:])]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("option", DIFFERENT)
 def test_a_workspace_that_answers_otherwise_comes_to_the_same(
     room: Room, option: dict[str, object]
 ) -> None:
@@ -97,7 +97,7 @@ def test_a_workspace_that_answers_otherwise_comes_to_the_same(
     assert room.run("broken").seen == calm
 
 
-@pytest.mark.parametrize("hours", [1, 25])
+@pytest.mark.parametrize("hours", [pytest.param(1, marks=SLOW), 25])
 def test_a_start_whose_answer_is_lost_is_found_within_and_after_a_day(
     room: Room, hours: int
 ) -> None:
