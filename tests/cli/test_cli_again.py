@@ -3,6 +3,7 @@
 import os
 from datetime import datetime
 
+import pytest
 import yaml
 from cli_stage import LOST_FILE, TRANSIENT, Stage, script, sql
 
@@ -45,6 +46,7 @@ def test_a_transient_failure_is_run_again_and_takes_no_iteration(stage: Stage) -
     assert [r["kind"] for r in found["iterations"][0]["runs"]] == ["first", "rerun"]
 
 
+@pytest.mark.slow
 def test_reruns_have_a_budget_of_their_own_and_back_off(stage: Stage) -> None:
     stage.lay("one", files=transient(stage, 99), idempotent=True, limits={"reruns": 2})
     found = stage.object("--matrix", "own.yaml")
@@ -88,6 +90,7 @@ def test_a_fix_that_changes_nothing_about_the_failure_ends_the_case(stage: Stage
     assert found["healed_in"] == 1
 
 
+@pytest.mark.slow
 def test_three_iterations_are_the_most(stage: Stage) -> None:
     names = ("a", "b", "c", "d")
     files = {f"data/{n}.csv": "x\n" for n in names}

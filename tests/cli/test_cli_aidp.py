@@ -66,6 +66,7 @@ def broken(folder: Path, cluster: str) -> Path:
 class TestRehearse:
     """The whole loop without an account."""
 
+    @pytest.mark.slow
     def test_a_broken_notebook_job_is_healed_from_create_to_repair(self, remote: Remote) -> None:
         wrong = "98d06c4f-0000-4000-8000-000000000001"
         book, stage = broken(remote.root / "orders", wrong), remote.root / "stage"

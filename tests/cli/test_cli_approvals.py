@@ -109,6 +109,7 @@ def test_of_two_approvers_at_once_one_decides(stage: Stage) -> None:
     assert starts(stage, case) == 2
 
 
+@pytest.mark.slow
 def test_an_edited_playbook_does_not_decide_for_a_case_that_waits(stage: Stage) -> None:
     case, _ = waiting(stage)
     stage.playbook(approve={"mode": "auto", "rules": [{"then": "approve"}]})

@@ -154,6 +154,7 @@ def test_an_approval_that_expired_exits_5_and_is_not_called_rejected(stage: Stag
     assert "waits for no decision" in late.err
 
 
+@pytest.mark.slow
 def test_approving_too_late_exits_5(stage: Stage) -> None:
     """Safety case 38."""
     case, patch = wait_for_expiry(stage)

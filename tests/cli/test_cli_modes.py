@@ -3,6 +3,7 @@
 import subprocess
 from pathlib import Path
 
+import pytest
 from cli_stage import LOST_FILE, Stage
 
 MENDED = "print(open('data/in.csv').read())\n"
@@ -89,6 +90,7 @@ def test_a_dry_run_runs_and_writes_nothing(stage: Stage) -> None:
     assert not stage.state.exists()
 
 
+@pytest.mark.slow
 def test_a_folder_that_git_does_not_track_is_not_changed_unless_in_place(stage: Stage) -> None:
     for how in ("patch", "branch"):
         stage.lay("one", files=LOST_FILE, approve={"mode": "auto"}, deliver=how)

@@ -5,6 +5,7 @@ import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import pytest
 from cli_stage import LOST_FILE, UNKNOWN, Stage
 
 ASKED = {
@@ -79,6 +80,7 @@ def test_a_report_comes_in_every_form(stage: Stage) -> None:
     assert not re.search(r"<script|src=\"http|href=\"http[^\"]*\.css", page)
 
 
+@pytest.mark.slow
 def test_commands_find_the_case_by_the_start_of_its_id_and_the_state_option(stage: Stage) -> None:
     stage.lay("one", files=LOST_FILE)
     elsewhere = stage.root / "else where"

@@ -107,6 +107,7 @@ def test_diagnose_reads_many_texts_and_says_which_line_is_wrong(stage: Stage) ->
     assert "stdin:3" in done.err or "-:3" in done.err
 
 
+@pytest.mark.slow
 def test_diagnose_takes_five_megabytes_of_noise_and_shows_no_secret(stage: Stage) -> None:
     """Safety cases 8 and 45."""
     token = b"dapi" + b"0123456789abcdef" * 2
@@ -119,6 +120,7 @@ def test_diagnose_takes_five_megabytes_of_noise_and_shows_no_secret(stage: Stage
     assert "\\u001b" not in done.out
 
 
+@pytest.mark.slow
 def test_the_shipped_matrix_is_sound_and_explains_itself(stage: Stage) -> None:
     assert "sound" in stage.run("matrix", "lint").out
     assert "every example" in stage.run("matrix", "test").out

@@ -102,6 +102,7 @@ def test_what_cannot_be_looked_at_is_unknown_and_neither_good_nor_bad(stage: Sta
     assert not stage.show(stage.case())["verified"]
 
 
+@pytest.mark.slow
 def test_a_run_that_differs_much_from_the_last_good_one_is_flagged(stage: Stage) -> None:
     stage.lay(sql("load"), files=LOAD, verify=[{"table": "sales"}])
     assert stage.object()["checks"][-1]["flag"] == "no baseline"

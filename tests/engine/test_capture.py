@@ -2,6 +2,8 @@ import time
 import tracemalloc
 from pathlib import Path
 
+import pytest
+
 from agent.engine import capture
 from agent.engine.capture import Capture
 
@@ -41,6 +43,7 @@ def test_an_error_in_the_middle_is_kept_with_its_surroundings(tmp_path: Path) ->
     assert found.count(b"[runmend: ") == 2
 
 
+@pytest.mark.slow
 def test_many_errors_are_bounded(tmp_path: Path) -> None:
     found, _ = kept(tmp_path, *([b"Error: again and again\n" * 1000] * 500))
     assert len(found) < capture.HEAD + capture.WINDOWS + capture.TAIL + 200

@@ -115,6 +115,7 @@ def test_a_huge_or_broken_log_is_bounded_and_printable(consult: Consult) -> None
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f\u200b\u202e]", request.text)
 
 
+@pytest.mark.slow
 def test_huge_trees_and_files_and_histories_are_bounded(consult: Consult) -> None:
     tree = {f"src/module_{n:05}.py": "row\n" * 100_000 for n in range(2_000)}
     wanted = sorted(tree)[:5]

@@ -124,6 +124,7 @@ def test_a_silent_service_is_given_up_after_the_time_out(consult: Consult) -> No
     )
 
 
+@pytest.mark.slow
 def test_a_slow_answer_in_pieces_outlasts_the_time_out_but_not_for_ever(consult: Consult) -> None:
     slow = consult({"drip": 0.1, **PATCH}, timeout=0.3)
     assert slow.answer.edits != ()

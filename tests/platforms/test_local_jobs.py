@@ -325,6 +325,7 @@ def test_the_progress_line_is_in_the_status(local: Local) -> None:
     assert ended(stage, started(stage)).tasks[0].step == "[Step 2/2] write"
 
 
+@pytest.mark.slow
 def test_exit_values_beyond_the_output_caps_are_whole(local: Local) -> None:
     text = "import json\nprint(json.dumps({'items': ['x' * 100] * 3000}))\n\n"
     stage = local.stage({"tasks": [python("a")]}, {"main.py": text})

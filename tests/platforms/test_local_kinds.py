@@ -111,6 +111,7 @@ def test_a_failing_cell_is_told_by_notebook_cell_and_line(kernels: Local) -> Non
     assert saved["cells"][1]["outputs"][0]["ename"] == "KeyError"
 
 
+@pytest.mark.slow
 def test_a_missing_widget_and_a_syntax_error_have_their_own_words(kernels: Local) -> None:
     job = {
         "tasks": [

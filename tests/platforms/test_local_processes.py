@@ -182,7 +182,14 @@ def test_a_stranger_with_the_claims_process_id_is_left_alone(local: Local) -> No
         stranger.wait()
 
 
-@pytest.mark.parametrize("then", ["pass", UNMARKED], ids=["marked", "without its environment"])
+THEN = pytest.mark.parametrize(
+    "then",
+    ["pass", pytest.param(UNMARKED, marks=pytest.mark.slow)],
+    ids=["marked", "without its environment"],
+)
+
+
+@THEN
 def test_cancel_ends_a_daemon_that_ignores_sigterm(local: Local, then: str) -> None:
     if then == UNMARKED and sys.platform != "linux":
         pytest.skip("only Linux hands orphans to their supervisor")
@@ -197,7 +204,7 @@ def test_cancel_ends_a_daemon_that_ignores_sigterm(local: Local, then: str) -> N
     assert failure.code == "CANCELED"
 
 
-@pytest.mark.parametrize("then", ["pass", UNMARKED], ids=["marked", "without its environment"])
+@THEN
 def test_what_a_task_leaves_running_ends_with_it(local: Local, then: str) -> None:
     if then == UNMARKED and sys.platform != "linux":
         pytest.skip("only Linux hands orphans to their supervisor")
@@ -224,6 +231,7 @@ def test_a_run_is_not_ended_before_its_processes_are(local: Local) -> None:
     assert seen[-1] == ("succeeded", True)
 
 
+@pytest.mark.slow
 def test_a_task_that_ignores_sigterm_is_killed_after_its_time(local: Local) -> None:
     stubborn = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
     stage = one(local, stubborn + "time.sleep(300)\n", timeout_seconds=1)

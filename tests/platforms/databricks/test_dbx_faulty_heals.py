@@ -18,7 +18,7 @@ from agent.simulators.faults import KINDS, Kind
 STORIES = ("file", "present", "healthy")
 STRIDE = 9
 SLOW = pytest.mark.slow
-TELLING = ("429", "503_after", "drop_before", "drop_after", "html", "expired")
+TELLING = ("429", "drop_after")
 """Kinds that are tried in the normal suite; the others are much like one of them."""
 
 

@@ -519,6 +519,7 @@ def test_a_run_that_is_gone_has_failed_without_a_word(workspace: Workspace) -> N
     assert "is gone" in again.note
 
 
+@pytest.mark.slow
 def test_a_job_with_many_tasks_is_read_page_by_page(workspace: Workspace) -> None:
     names = [f"t{n:03}" for n in range(102)]
     workspace.declare("t101", BAD)
