@@ -2,6 +2,9 @@
 
 import ipaddress
 import socket
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -56,3 +59,28 @@ def _surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache folder for the whole session: environments are built once."""
     return tmp_path_factory.getbasetemp().parent / "runmend-cache"
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Give what installs packages into an environment of their own and returns its programs.
+
+    The same packages again are there already.
+    """
+
+    from agent.engine import environments
+
+    made: dict[tuple[str, ...], Path] = {}
+
+    def install(*requirements: str) -> Path:
+        if requirements in made:
+            return made[requirements]
+        folder = tmp_path_factory.mktemp("client")
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        python, uv = folder / "bin" / "python", environments.find_uv()
+        command = [uv, "pip", "install", "-p", python] if uv else [python, "-m", "pip", "install"]
+        subprocess.run([*command, "-q", *requirements], check=True)
+        made[requirements] = folder / "bin"
+        return made[requirements]
+
+    return install

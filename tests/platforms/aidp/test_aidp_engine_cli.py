@@ -6,7 +6,7 @@ import re
 import ssl
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ import httpx
 import pytest
 import yaml
 from aidp_cases import notebook
-from aidp_clients import programs
 from aidp_processes import FAST, RUNMEND, Done, run
 
 from agent.errors import Unauthorized
@@ -128,14 +127,14 @@ class Served:
 
 
 @pytest.fixture
-def served(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def served(tmp_path: Path, installed: Callable[..., Path]) -> Iterator[Served]:
     """Serve a workspace over HTTPS from a process of its own."""
     command = [RUNMEND, "simulate", "aidp", "--tls", "--state", tmp_path / "workspace"]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
         assert process.stdout is not None
         told = json.loads(process.stdout.readline())
-        here = Served(told, tmp_path, programs(tmp_path_factory))
+        here = Served(told, tmp_path, installed("aidp-cli==5.1.1"))
         yield here
         here.close()
         process.terminate()
