@@ -74,7 +74,7 @@ def drive(case: Case, world: World) -> tuple[Case, Pause | None]:
     polls = 0
     while not case.ended or case.unrestored:
         try:
-            outcome = _overdue(case, world) or _step(case)(case, world)
+            outcome = _overdue(case, world) or _early(case, world) or _step(case)(case, world)
         except Unavailable as error:
             wait_s = _pause_s(error, unavailable_s)
             unavailable_s += wait_s
@@ -177,10 +177,16 @@ def _overdue(case: Case, world: World) -> Outcome | None:
     return Escalated(at=world.now(), verdict="exhausted", reason=reason)
 
 
+def _early(case: Case, world: World) -> Outcome | None:
+    """Wait for the time that a transient failure needs, before it is deployed or run again."""
+    if case.due_at is None or case.state not in ("redeploy", "run"):
+        return None
+    left = (case.due_at - world.now()).total_seconds()
+    return Wait(min(left, 30.0), f"running again in {left:.0f} s") if left > 0 else None
+
+
 def run(case: Case, world: World) -> Outcome:
     """Start the job, or what must run again of it."""
-    if case.due_at is not None and (left := (case.due_at - world.now()).total_seconds()) > 0:
-        return Wait(min(left, 30.0), f"running again in {left:.0f} s")
     if (overtaken := deployment.overtaken(case, world)) is not None:
         return overtaken
     world.may_change()

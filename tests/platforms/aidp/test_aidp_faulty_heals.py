@@ -68,8 +68,32 @@ def test_any_one_call_goes_wrong(room: Room, story: str, kind: Kind) -> None:
     # What loses an answer is tried at each call; the other kinds take turns.
     telling = kind in ("drop_after", "503_after")
     step = STRIDE if kind == "slow" or story == "healthy" else 1 if telling else 3
-    for place in range(KINDS.index(kind) % step, len(room.calm(story).calls), step):
-        room.disturbed(story, kind, place)
+    calls = room.calm(story).calls
+    for place in range(KINDS.index(kind) % step, len(calls), step):
+        if kind != "500" or not makes_the_job(calls[place]):
+            room.disturbed(story, kind, place)
+
+
+def makes_the_job(call: Any) -> bool:
+    """Say whether a call makes the job."""
+    return bool((call.method, call.path) == ("POST", "/jobs"))
+
+
+def test_making_a_job_that_ends_in_an_error_of_the_service_is_not_hurried(room: Room) -> None:
+    """It refuses for a quarter of an hour then, longer where it is asked meanwhile."""
+    shop = room.shop("broken")
+    room.sim.faults.add("POST /jobs", "500", times=2)
+    began = shop.now()
+    room.sim.calls.clear()
+    result = shop.heal()
+    assert result.case.state == "done"
+    asked = [event.at for event in shop.events(result.case) if event.kind in ("failed", "deployed")]
+    first, second, third, *_ = ((at - began).total_seconds() for at in asked)
+    assert first < 60
+    assert second - first >= 900
+    assert third - second >= 1800
+    assert sum(makes_the_job(call) for call in room.sim.calls) == 3
+    assert shop.made() == Made(jobs=1, runs=1, repairs=1, cancelled=0)
 
 
 @pytest.mark.slow
