@@ -1,6 +1,6 @@
 """Oracle's own client and command, unchanged, in an environment of their own, over real HTTP.
 
-Differences to the reference are what these tests allow for: none is known.
+What was found beside the reference stands in the README.
 """
 
 import json
