@@ -8,6 +8,7 @@ never within; a bug of ours is answered with 500, kept in `problems` and shown, 
 import importlib
 import ssl
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -39,7 +40,7 @@ CallT = TypeVar("CallT")
 """How a service takes down a request and how it ended."""
 
 
-class Service(Generic[RequestT, CallT]):
+class Service(ABC, Generic[RequestT, CallT]):
     """A service in a folder; `start` serves it on loopback, `stop` ends it for good."""
 
     def __init__(
@@ -209,13 +210,13 @@ class Service(Generic[RequestT, CallT]):
         answer = route.handler(self, request)
         return answer if isinstance(answer, Reply) else Reply(body=answer)
 
+    @abstractmethod
     def taken(self, method: str, target: str, headers: dict[str, str], raw: bytes) -> RequestT:
         """Return a request, its path as faults and calls name it, its body still raw."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fields(self, request: RequestT) -> dict[str, Any]:
         """Return what the body says. Raises `Refusal` where it cannot be read."""
-        raise NotImplementedError
 
     def admitted(self, request: RequestT) -> RequestT:
         """Return the request with who asks, where that is known before its route is.
@@ -223,29 +224,29 @@ class Service(Generic[RequestT, CallT]):
         Raises `Refusal`."""
         return request
 
+    @abstractmethod
     def handle(self, request: RequestT) -> Reply:
         """Carry out a request; what it changes is kept whole or not at all. Raises `Refusal`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def refusal(self, error: Refusal) -> Reply:
         """Return a refusal as it goes over the wire."""
-        raise NotImplementedError
 
+    @abstractmethod
     def trouble_of(self, kind: str) -> Refusal:
         """Return how the service words a fault: a status, or `expired`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def headed(self, request: RequestT, reply: Reply) -> Reply:
         """Return a reply with the headers that every one has."""
-        raise NotImplementedError
 
+    @abstractmethod
     def call(self, request: RequestT, body: dict[str, Any] | bytes | None, status: int) -> CallT:
         """Return how a request is taken down; status 0: it got no reply."""
-        raise NotImplementedError
 
+    @abstractmethod
     def trouble(self, status: int, message: str) -> Reply:
         """Return what is said of a request that never reached the service's own code."""
-        raise NotImplementedError
 
     def _resume_time(self) -> None:
         left = self.store.get("simulator", "time")
