@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import typer
 
-from agent.cli import cases, setup, tools
+from agent.cli import cases, ending, setup, tools
 from agent.errors import RunmendError, Signalled
 
 app = typer.Typer(
@@ -63,7 +63,7 @@ def run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except RunmendError as error:
-        code = _say(str(error), cases.code_of(error))
+        code = _say(str(error), ending.code_of(error))
     except typer.TyperException as error:
         code = _wrong_usage(error, as_json=_wants_json(arguments))
     except Signalled as signalled:
@@ -96,7 +96,7 @@ def _say(text: str, code: int, *, as_json: bool = False) -> int:
     """Write an error to stderr; `as_json` its object to stdout too."""
     sys.stderr.write(f"runmend: {text}\n")
     if as_json:
-        sys.stdout.write(cases.error_object(text, code, _VERDICTS.get(code)))
+        sys.stdout.write(ending.error_object(text, code, _VERDICTS.get(code)))
     return code
 
 

@@ -8,45 +8,19 @@ import time
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+from agent.cli.ending import Typed, context, failing, finish, rehearsed, show_story
+from agent.cli.options import CaseId, Cleanup, Engine, Matrix, Output, Profile, State
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
-    from agent.cases import Desk, Result
-    from agent.errors import RunmendError
+    from agent.cases import Desk
     from agent.machine import Case
     from agent.playbook import Loaded
-    from agent.report import Context, Story
-
-State = Annotated[
-    Path | None,
-    typer.Option("--state", help="State folder; else RUNMEND_STATE, else the nearest .runmend/."),
-]
-Output = Annotated[
-    Literal["text", "json"], typer.Option("-o", "--output", help="What is printed on stdout.")
-]
-Profile = Annotated[
-    str | None,
-    typer.Option("-p", "--profile", help="Databricks or OCI profile; wins over the playbook."),
-]
-CaseId = Annotated[str, typer.Argument(metavar="CASE", help="A case's id, or the start of it.")]
-Engine = Annotated[
-    Literal["rest", "cli"] | None,
-    typer.Option(
-        "--engine", help="AIDP: how it is asked for changes, `cli` by the official aidp command."
-    ),
-]
-Cleanup = Annotated[
-    bool,
-    typer.Option("--cleanup", help="AIDP: at the end delete a job, with its files, made for this."),
-]
-Matrix = Annotated[
-    Path | None,
-    typer.Option("--matrix", help="Your own error matrix; adds to and overrides the shipped one."),
-]
 
 
 def add(app: typer.Typer) -> None:
@@ -207,15 +181,6 @@ def target_file(name: str, state: Path | None) -> Path:
     return made
 
 
-class Typed(NamedTuple):
-    """What a person typed to begin, so that they are told the same words again."""
-
-    playbook: str
-    """The playbook's path, or a named job's key."""
-    options: str = ""
-    """Which they chose, quoted: `-t prod -p DEV`."""
-
-
 def begin(
     playbook: Path,
     flags: "Mapping[str, JsonValue]",
@@ -269,147 +234,8 @@ def _carry(here: "Desk", output: str, state: Path | None, typed: Typed | None, w
             raise
         pause = Pause("interrupted", "stopped by a signal; what runs goes on running")
         result = Result(here.journal.load(signalled.case), pause)
-        return _finish(here, result, output, state, typed, 128 + signalled.number)
-    return _finish(here, result, output, state, typed)
-
-
-def _finish(
-    here: "Desk",
-    result: "Result",
-    output: str,
-    state: Path | None,
-    typed: Typed | None,
-    exit_code: int | None = None,
-) -> int:
-    """Write the report, print the card or the object, and return the exit code."""
-    from agent import report as reports
-
-    events = here.journal.events(result.case.id)
-    pause = result.pause
-    context = _context(here, state, result.case.id)._replace(
-        verdict=pause.verdict if pause is not None else None,  # type: ignore[arg-type]  # the runner's words are verdicts
-        exit_code=exit_code,
-        reason=pause.message if pause is not None else "",
-        playbook=typed.playbook if typed is not None else "",
-        chosen=typed.options if typed is not None else "",
-    )
-    story = reports.write(events, here.folder(result.case.id), context)
-    return show_story(story, output)
-
-
-def _context(here: "Desk", state: Path | None, case: str) -> "Context":
-    """Return what a report says of its surroundings."""
-    from agent import report as reports
-
-    own = rehearsed(here.state)
-    return reports.Context(
-        chain_head=here.journal.head(),
-        options=f"--state {shlex.quote(str(state))}" if state is not None else "",
-        resume=own.resume,
-        heal=own.heal,
-        payloads=_payloads(here.state, case),
-    )
-
-
-def _payloads(state: Path, case: str) -> tuple[str, ...]:
-    """Return the files with what a case sent to AIDP."""
-    if not (state / ".aidp").is_dir():
-        return ()
-    from agent.platforms.aidp import payloads
-
-    return tuple(map(str, payloads.listed(state, case)))
-
-
-REHEARSAL = "rehearsal.json"
-"""File in the state folder of a rehearsal: the commands that carry it on and begin it anew."""
-
-
-class Rehearsed(NamedTuple):
-    """What takes the place of `resume` and `heal` in a rehearsal; empty elsewhere."""
-
-    resume: str = ""
-    heal: str = ""
-
-
-def rehearsed(state: Path) -> Rehearsed:
-    """Return the commands of the rehearsal whose state folder this is."""
-    try:
-        return Rehearsed(**json.loads((state / REHEARSAL).read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return Rehearsed()
-
-
-def show_story(story: "Story", output: str) -> int:
-    """Print a story on stdout and return its exit code, 0 for a case on its way."""
-    from agent import report as reports
-
-    if output == "json":
-        sys.stdout.write(reports.as_json(story))
-    else:
-        sys.stderr.flush()
-        if sys.stderr.isatty() or sys.stdout.isatty():
-            sys.stdout.write("\n")
-        sys.stdout.write(reports.text(story, Path.cwd()))
-    return story.exit_code or 0
-
-
-class failing:
-    """With `-o json`, an error is one object on stdout too; then it goes its usual way."""
-
-    def __init__(self, output: str) -> None:
-        """Know the output format."""
-        self._output = output
-
-    def __enter__(self) -> None:
-        """Begin."""
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Print the object for an error of ours."""
-        from agent.errors import RunmendError
-
-        if self._output == "json" and isinstance(error, RunmendError):
-            sys.stdout.write(_error(error))
-
-
-def _error(error: "RunmendError") -> str:
-    from agent.errors import (
-        ApprovalExpired,
-        BudgetSpent,
-        Held,
-        Refused,
-        Unauthorized,
-        Unavailable,
-    )
-
-    words: dict[type[RunmendError], str] = {
-        Held: "held",
-        Refused: "refused",
-        Unauthorized: "unauthorized",
-        Unavailable: "unreachable",
-        ApprovalExpired: "expired",
-        BudgetSpent: "exhausted",
-    }
-    verdict = next((w for kind, w in words.items() if isinstance(error, kind)), None)
-    code = code_of(error)
-    return error_object(str(error), code, "unauthorized" if code == 6 else verdict)
-
-
-def code_of(error: "RunmendError") -> int:
-    """Return the exit code: the error's own, 6 where it comes of a file that may not be read."""
-    why = error.__cause__ or error.__context__
-    return 6 if isinstance(why, PermissionError) else error.exit_code
-
-
-def error_object(text: str, exit_code: int, verdict: str | None = None) -> str:
-    """Return what `-o json` prints where there is no case to tell of."""
-    fields = {
-        "schema_version": 1,
-        "case": None,
-        "verdict": verdict,
-        "exit_code": exit_code,
-        "error": text,
-    }
-    return json.dumps(fields, indent=2) + "\n"
+        return finish(here, result, output, state, typed, 128 + signalled.number)
+    return finish(here, result, output, state, typed)
 
 
 def cases(state: State = None, output: Output = "text") -> int:
@@ -459,7 +285,7 @@ def show(case: CaseId, state: State = None, output: Output = "text") -> int:
         here = desk(state)
         case_id = here.journal.find(case)
         events = here.journal.events(case_id)
-        story = reports.write(events, here.folder(case_id), _context(here, state, case_id))
+        story = reports.write(events, here.folder(case_id), context(here, state, case_id))
     show_story(story, output)
     return 0
 
@@ -513,7 +339,7 @@ def cancel(case: CaseId, reason: Reason = "", state: State = None, output: Outpu
     with failing(output):
         here = desk(state, quiet=output == "json")
         after = work.cancel(here, here.journal.find(case), reason)
-        _finish(here, Result(after, None), output, state, None)
+        finish(here, Result(after, None), output, state, None)
     return 0
 
 
@@ -547,7 +373,7 @@ def report(
     here = desk(state)
     case_id = here.journal.find(case)
     events = here.journal.events(case_id)
-    story = reports.write(events, here.folder(case_id), _context(here, state, case_id))
+    story = reports.write(events, here.folder(case_id), context(here, state, case_id))
     sys.stdout.write(Path(story.report[form]).read_text())
 
     return 0

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 import typer
 
-from agent.cli.cases import REHEARSAL, Cleanup, Output, Rehearsed, begin, failing, fits
+from agent.cli.cases import begin, fits
+from agent.cli.ending import REHEARSAL, Rehearsed, failing
+from agent.cli.options import Cleanup, Output
 
 if TYPE_CHECKING:
     from pydantic import JsonValue

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 import typer
 
 from agent.cli import first_aidp, rehearsing
-from agent.cli.cases import Output, Profile, State, begin, failing
+from agent.cli.cases import begin
+from agent.cli.ending import failing
+from agent.cli.options import Output, Profile, State
 
 if TYPE_CHECKING:
     from pydantic import JsonValue

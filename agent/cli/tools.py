@@ -9,7 +9,8 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
-from agent.cli.cases import Matrix, Output, Profile, State, failing
+from agent.cli.ending import failing
+from agent.cli.options import Matrix, Output, Profile, State
 
 if TYPE_CHECKING:
     from agent.matrix import Matrix as Catalogue

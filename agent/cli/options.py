@@ -1,0 +1,33 @@
+"""Options and arguments that several commands take, in the same words."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+State = Annotated[
+    Path | None,
+    typer.Option("--state", help="State folder; else RUNMEND_STATE, else the nearest .runmend/."),
+]
+Output = Annotated[
+    Literal["text", "json"], typer.Option("-o", "--output", help="What is printed on stdout.")
+]
+Profile = Annotated[
+    str | None,
+    typer.Option("-p", "--profile", help="Databricks or OCI profile; wins over the playbook."),
+]
+CaseId = Annotated[str, typer.Argument(metavar="CASE", help="A case's id, or the start of it.")]
+Engine = Annotated[
+    Literal["rest", "cli"] | None,
+    typer.Option(
+        "--engine", help="AIDP: how it is asked for changes, `cli` by the official aidp command."
+    ),
+]
+Cleanup = Annotated[
+    bool,
+    typer.Option("--cleanup", help="AIDP: at the end delete a job, with its files, made for this."),
+]
+Matrix = Annotated[
+    Path | None,
+    typer.Option("--matrix", help="Your own error matrix; adds to and overrides the shipped one."),
+]
