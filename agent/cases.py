@@ -33,17 +33,22 @@ from agent.events import (
     Delivered,
     Expired,
     Failed,
+    Learned,
+    Misled,
     Opened,
     Rejected,
+    Trusted,
     Undone,
 )
 from agent.journal import Journal
 from agent.machine import Case
 from agent.playbook import Loaded
-from agent.records import Failure
+from agent.records import Category, Failure
 from agent.runner import Pause
 from agent.world import Audience, World, whoami
 
+_CHANGE = 4000
+"""Characters of a commit's change that are kept as material."""
 _CLOSING_S, _CLOSING_STEP_S = 180.0, 3.0
 """How long, and how often, the end of what a case had started is waited for, seconds."""
 
@@ -354,3 +359,83 @@ def undo(desk: Desk, case_id: str) -> str:
     what = "; ".join(said)
     desk.journal.append(case, Undone(at=desk.now(), by=whoami(), what=what, deployment=made))
     return what
+
+
+def learn(
+    desk: Desk, case_id: str, note: str, commit: str = "", category: Category | None = None
+) -> Learned:
+    """Record what a person found, and did outside, about a case that has ended.
+
+    Raises `UsageError` for a case that is on its way, an empty note, and a commit that the source's
+    repository does not have.
+    """
+    from agent.redaction import mask
+    from agent.workspace import git
+
+    case = desk.journal.load(case_id)
+    if not case.ended:
+        raise UsageError(
+            f"case {case.id} is on its way (state {case.state}); what was learned is recorded once "
+            f"it has ended. Go on with it: runmend resume {case.id}; or end it: runmend cancel "
+            f"{case.id}"
+        )
+    if not note.strip():
+        raise UsageError("the note is empty; say what was wrong and what helped")
+    change = ""
+    if commit and git.in_work_tree(case.loaded.source):
+        commit, change = _commit(case.loaded.source, commit)
+    by = whoami()
+    wrong = [
+        d for d in case.diagnoses if category is not None and d.category not in (None, category)
+    ]
+    event = Learned(
+        at=desk.now(),
+        by=by,
+        note=mask(note.strip()),
+        category=category,
+        commit=commit,
+        change=mask(change)[:_CHANGE],
+        misled=tuple(
+            Misled(entry=d.entry, evidence=d.evidence, why=f"{by} says it was {category}")
+            for d in wrong
+            if d.entry is not None
+        ),
+    )
+    desk.journal.append(case, event)
+    return event
+
+
+def _commit(source: Path, name: str) -> tuple[str, str]:
+    """Return a commit's full hash, and its subject with what it changed."""
+    from agent.workspace import git
+
+    try:
+        found = git.line(source, "rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}")
+        shown = git.run(
+            source, "show", "--format=%s", "--unified=1", "--no-color", found, "--", "."
+        )
+    except git.GitError as error:
+        raise UsageError(f"the repository of {source} has no commit {name}: {error}") from error
+    return found, shown.decode(errors="replace").strip()
+
+
+def trust(desk: Desk, entry: str, reason: str) -> str:
+    """Give a matrix entry its automatic right back; return the case whose failure had taken it.
+
+    Raises `UsageError` where the entry has it.
+    """
+    from agent import experience
+
+    track = experience.tracks(desk.journal.histories(entry)).get(entry)
+    lost = track.distrusted if track is not None else None
+    if lost is None:
+        raise UsageError(f"{entry} may act by itself here; see: runmend matrix top")
+    case = desk.journal.load(lost.case)
+    if not case.ended:
+        raise UsageError(
+            f"case {case.id}, in which the fix of {entry} failed, is on its way; "
+            f"end it first: runmend resume {case.id}, or runmend cancel {case.id}"
+        )
+    event = Trusted(at=desk.now(), by=whoami(), entry=entry, reason=reason)
+    desk.journal.append(case, event)
+    return case.id

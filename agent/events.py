@@ -10,11 +10,13 @@ from pydantic import Field, TypeAdapter
 
 from agent.playbook import Loaded
 from agent.records import (
+    Category,
     Check,
     Decision,
     Deployment,
     Diagnosis,
     Failure,
+    Line,
     NoFix,
     Patch,
     Record,
@@ -98,11 +100,23 @@ class Failed(Event):
     checks: tuple[Check, ...] = ()
 
 
+class Misled(Record):
+    """A diagnosis that proved wrong, and the signal that misled."""
+
+    entry: str
+    """The matrix entry that was believed."""
+    evidence: tuple[Line, ...]
+    why: str
+    """How it proved wrong, one clause."""
+
+
 class Diagnosed(Event):
     """One diagnosis per failure, in their order."""
 
     kind: Literal["diagnosed"] = "diagnosed"
     diagnoses: tuple[Diagnosis, ...]
+    misled: tuple[Misled, ...] = ()
+    """Earlier diagnoses whose fix was deployed, and the same failure came back."""
 
 
 class Proposed(Event):
@@ -210,6 +224,30 @@ class Undone(Event):
     """What is deployed now, where the platform keeps deployments."""
 
 
+class Learned(Event):
+    """A person says what they found and did outside, once a case has ended."""
+
+    kind: Literal["learned"] = "learned"
+    by: str
+    note: str
+    category: Category | None = None
+    """What it really was, where the person says so."""
+    commit: str = ""
+    """The commit that mended it, in full where the source's repository knows it."""
+    change: str = ""
+    """What that commit says and changes, masked and bounded."""
+    misled: tuple[Misled, ...] = ()
+
+
+class Trusted(Event):
+    """A person gives a matrix entry its automatic right back, after its fix had failed here."""
+
+    kind: Literal["trusted"] = "trusted"
+    by: str
+    entry: str
+    reason: str = ""
+
+
 AnyEvent = Annotated[
     Opened
     | Requested
@@ -229,7 +267,9 @@ AnyEvent = Annotated[
     | Escalated
     | Cancelled
     | Restored
-    | Undone,
+    | Undone
+    | Learned
+    | Trusted,
     Field(discriminator="kind"),
 ]
 EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent, config={"defer_build": True})

@@ -131,6 +131,18 @@ class Journal:
                 )
         return tuple(_parse(row) for row in rows)
 
+    def histories(self, entry: str | None = None) -> Iterator[tuple[AnyEvent, ...]]:
+        """Yield the histories of all cases, oldest first; of those a matrix entry was named in."""
+        sql, values = "where seq = 0", tuple[object, ...]()
+        if entry is not None:
+            sql = (
+                "where seq = 0 and case_id in (select case_id from events where "
+                "kind in ('diagnosed', 'trusted') and instr(body, ?) > 0)"
+            )
+            values = (f'"{entry}"',)
+        for row in self._query(f"select case_id from events {sql} order by rowid", values):  # noqa: S608  the conditions are ours
+            yield self.events(str(row[0]))
+
     def find(self, start: str) -> str:
         """Return the id of the one case whose id starts so. Raises `UnknownCase`."""
         found = [

@@ -23,6 +23,7 @@ from agent.events import (
     Expired,
     Failed,
     Finished,
+    Learned,
     Opened,
     Proposed,
     Rejected,
@@ -30,6 +31,7 @@ from agent.events import (
     Restored,
     Settled,
     Started,
+    Trusted,
     Undone,
 )
 from agent.playbook import Loaded
@@ -90,6 +92,8 @@ TRANSITIONS: MappingProxyType[tuple[State | None, str], State] = MappingProxyTyp
         ("cancelled", "restored"): "cancelled",
         **{(state, "escalated"): "escalated" for state in WORKING},
         **{(state, "cancelled"): "cancelled" for state in WORKING},
+        **{(state, "learned"): state for state in ENDED},
+        **{(state, "trusted"): state for state in ENDED},
     }
 )
 """(state, event): next state. The diagram in the README is drawn from this table."""
@@ -147,6 +151,8 @@ class Case(Record):
     """Approved patches with edits."""
     reruns: int = 0
     """Approved plain reruns."""
+    followed: tuple[Diagnosis, ...] = ()
+    """The diagnoses that the newest patch with edits was made from."""
     mended: tuple[str, ...] = ()
     """Fingerprints of the failures that the newest patch with edits was meant to mend."""
     results: tuple[str, ...] = ("",)
@@ -233,6 +239,8 @@ def _fold(case: Case, event: AnyEvent) -> dict[str, object]:  # noqa: C901  one 
         case Restored() | Undone():
             now = event.deployment
             return {"patched": False, **({} if now is None else {"deployment": now})}
+        case Learned() | Trusted():
+            return {"requested": case.requested}
         case Opened():
             return {}
 
@@ -279,6 +287,7 @@ def _approved(case: Case, event: Approved) -> dict[str, object]:
         "edits": (*case.edits, *patch.edits),
         "undeployed": True,
         "iterations": case.iterations + 1,
+        "followed": case.diagnoses,
         "mended": tuple(sorted({f.fingerprint() for f in case.failures})),
         "results": (*case.results, case.proposal.result),
     }
@@ -287,9 +296,10 @@ def _approved(case: Case, event: Approved) -> dict[str, object]:
 def diagram() -> str:
     """Return the table as a Mermaid state diagram; the README holds it.
 
-    What every working state has in common (escalated, cancelled, a change asked for) is left out.
+    What working states have in common (escalated, cancelled, a change asked for) is left out, and
+    what people add to an ended case.
     """
-    common = ("escalated", "cancelled", "requested", "undone")
+    common = ("escalated", "cancelled", "requested", "undone", "learned", "trusted")
     rows = ["stateDiagram-v2"]
     rows += [
         f"    {before or '[*]'} --> {after}: {kind}"

@@ -105,7 +105,10 @@ class Identity(Record):
     code: str
     """`CONDITION.SUB`, the exception's class, `ORA-01017`, an exit code ..."""
     sqlstate: str | None = None
+    exception: str | None = None
+    """Short class of the exception that carried it, also where `code` is a condition."""
     parameters: dict[str, str] = {}
+    """By the names of the system's own message: `objectName`, `column`, `status` ..."""
 
 
 class Dataset(Record):

@@ -89,12 +89,15 @@ def _no_draft(case: Case) -> str:
 
 
 def _no_progress(case: Case) -> str | None:
-    if not case.mended:
-        return None
-    now = {f.fingerprint() for f in case.failures}
-    if now.issuperset(case.mended):
+    if came_back(case):
         return "no progress: the last fix was deployed and the same failure came back"
     return None
+
+
+def came_back(case: Case) -> bool:
+    """Say whether all failures that the newest fix was meant to mend are there again."""
+    now = {f.fingerprint() for f in case.failures}
+    return bool(case.mended) and now.issuperset(case.mended)
 
 
 def asking(effects: Sequence[Effect], approved: Sequence[Effect] = ()) -> tuple[Effect, ...]:

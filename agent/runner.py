@@ -26,6 +26,7 @@ from agent.events import (
     Expired,
     Failed,
     Finished,
+    Misled,
     Rejected,
     Requested,
     Started,
@@ -301,7 +302,18 @@ def verify(case: Case, world: World) -> Outcome:
 def diagnose(case: Case, world: World) -> Outcome:
     """Name the cause of each failure, or say that it is not determined."""
     known = _matrix(world)
-    return Diagnosed(at=world.now(), diagnoses=tuple(known.diagnose(f) for f in case.failures))
+    found = tuple(known.diagnose(f) for f in case.failures)
+    return Diagnosed(at=world.now(), diagnoses=found, misled=_misled(case))
+
+
+def _misled(case: Case) -> tuple[Misled, ...]:
+    """Return the diagnoses that the newest fix followed, where it left the same failure."""
+    if not remedy.came_back(case):
+        return ()
+    why = "its fix was deployed and the same failure came back"
+    return tuple(
+        Misled(entry=d.entry, evidence=d.evidence, why=why) for d in case.followed if d.entry
+    )
 
 
 def fix(case: Case, world: World) -> Outcome:
@@ -311,7 +323,7 @@ def fix(case: Case, world: World) -> Outcome:
 
 def approve(case: Case, world: World) -> Outcome:
     """Let the rules decide, else ask, else wait for a person."""
-    from agent import approvals
+    from agent import approvals, experience
 
     if case.proposal is None:
         raise Held(f"case {case.id} waits for a decision about nothing")
@@ -321,6 +333,9 @@ def approve(case: Case, world: World) -> Outcome:
         return Escalated(at=at, verdict="escalated", reason=reason)
     production = world.platform.is_production(case.loaded.source)
     ruling = approvals.decide(patch, case.loaded.playbook, production=production)
+    if ruling.then == "approve" and patch.edits:
+        why = experience.distrusted(world.journal, experience.fixing(patch, case.diagnoses))
+        ruling = ruling if why is None else ruling._replace(then="ask", by="policy", why=why)
     if ruling.then == "approve":
         return Approved(at=at, decision=_decision("approved", case, world, ruling.by, ruling.why))
     if ruling.then == "reject":

@@ -33,6 +33,9 @@ VARIABLES: Mapping[str, Variable] = MappingProxyType(
         "RUNMEND_WALL_CLOCK": Variable("how long a case may take, like 4h", "limits.wall_clock"),
         "RUNMEND_STATE": Variable("the state folder; unsaid: the nearest .runmend/ upwards"),
         "RUNMEND_CACHE": Variable("the cache folder; unsaid: runmend/ in the user's cache folder"),
+        "RUNMEND_MATRIX": Variable(
+            "your own error matrix; unsaid: error_matrix.yaml in the state folder, if it is there"
+        ),
         "RUNMEND_READ_ONLY": Variable("kill switch: set, nothing is changed anywhere; 0 = off"),
         "RUNMEND_LOG": Variable("log to stderr: debug, info, warning or error; unset = no log"),
     }
@@ -40,6 +43,8 @@ VARIABLES: Mapping[str, Variable] = MappingProxyType(
 """Every environment variable of ours; one that is set but empty counts as unset."""
 
 STATE = ".runmend"
+MATRIX = "error_matrix.yaml"
+"""In the state folder: the entries that people have taken over from solved cases."""
 KILL_SWITCH = "READ_ONLY"
 """A file of this name in the state folder switches every change off."""
 
@@ -79,6 +84,19 @@ def state_folder(
             )
         return found
     return here / STATE
+
+
+def own_matrix(given: Path | None, state: Path, env: Mapping[str, str] = os.environ) -> Path | None:
+    """Return the user's own error matrix: as given, as the environment says, else the state's.
+
+    None where there is none; one that is named need not be there, whoever reads it says so.
+    """
+    if given is not None:
+        return given
+    if env.get("RUNMEND_MATRIX"):
+        return Path(env["RUNMEND_MATRIX"]).expanduser()
+    found = state / MATRIX
+    return found if found.is_file() else None
 
 
 def open_state(path: Path) -> Path:

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import typer
 
-from agent.cli import cases, ending, setup, tools
+from agent.cli import cases, ending, matrices, setup, tools
 from agent.errors import RunmendError, Signalled
 
 app = typer.Typer(
@@ -30,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (cases, setup, tools):
+for group in (cases, setup, tools, matrices):
     group.add(app)
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def add(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    for command in (heal, resume, cases, show, approve, reject, cancel, undo, report):
+    for command in (heal, resume, cases, show, approve, reject, cancel, undo, learn, report):
         app.command()(command)
 
 
@@ -51,7 +51,7 @@ def desk(
         cache=settings.cache_folder(),
         journal=Journal(folder),
         audience=on_terminal(quiet=quiet),
-        matrix=matrix,
+        matrix=settings.own_matrix(matrix, folder),
     )
     return here._replace(sleep=_loading(here.sleep))
 
@@ -356,6 +356,38 @@ def undo(case: CaseId, state: State = None, output: Output = "text") -> int:
         sys.stdout.write(json.dumps(fields, indent=2) + "\n")
     else:
         sys.stdout.write(f"{what}\n")
+    return 0
+
+
+def learn(
+    case: CaseId,
+    note: Annotated[str, typer.Option("--note", help="What was wrong, and what helped.")],
+    commit: Annotated[
+        str, typer.Option("--commit", metavar="REV", help="The commit that mended it.")
+    ] = "",
+    category: Annotated[
+        str | None, typer.Option("--category", help="What it really was, if that was not said.")
+    ] = None,
+    state: State = None,
+    output: Output = "text",
+) -> int:
+    """Record what you found and did outside, so that the error matrix can learn from it."""
+    from agent import cases as work
+    from agent.cli import options
+
+    with failing(output):
+        here = desk(state, quiet=True)
+        case_id = here.journal.find(case)
+        learned = work.learn(here, case_id, note, commit, options.category(category))
+    if output == "json":
+        fields = {"schema_version": 1, "case": case_id, "learned": learned.model_dump(mode="json")}
+        sys.stdout.write(json.dumps(fields, indent=2) + "\n")
+        return 0
+    option = f" --state {shlex.quote(str(state))}" if state is not None else ""
+    sys.stdout.write(
+        f"recorded with case {case_id}; propose an entry for the matrix: "
+        f"runmend matrix add --from-case {case_id}{option}\n"
+    )
     return 0
 
 

@@ -4,12 +4,17 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 if TYPE_CHECKING:
     from agent.cases import Desk, Result
     from agent.errors import RunmendError
     from agent.report import Context, Story
+
+
+class _Taught(TypedDict, total=False):
+    entry: str
+    solved: bool
 
 
 class Typed(NamedTuple):
@@ -56,7 +61,25 @@ def context(here: "Desk", state: Path | None, case: str) -> "Context":
         resume=own.resume,
         heal=own.heal,
         payloads=_payloads(here.state, case),
+        **_taught(here, case),
     )
+
+
+def _taught(here: "Desk", case: str) -> "_Taught":
+    """Return the matrix entry that a case teaches, for its report."""
+    from agent import learning
+    from agent.errors import UsageError
+
+    if not learning.teaches(here.journal.events(case)):
+        return {}
+    try:
+        found = learning.from_case(here.journal, case, here.matrix)
+    except UsageError:
+        return {}
+    if found is None:
+        return {}
+    about, proposal = found
+    return {"entry": proposal.block, "solved": bool(about.solution)}
 
 
 def _payloads(state: Path, case: str) -> tuple[str, ...]:

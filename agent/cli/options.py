@@ -1,9 +1,12 @@
 """Options and arguments that several commands take, in the same words."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from agent.records import Category
 
 State = Annotated[
     Path | None,
@@ -31,3 +34,22 @@ Matrix = Annotated[
     Path | None,
     typer.Option("--matrix", help="Your own error matrix; adds to and overrides the shipped one."),
 ]
+
+
+def category(given: str | None) -> "Category | None":
+    """Return a category as the user wrote it. Raises `UsageError` with the nearest one."""
+    import difflib
+    from typing import get_args
+
+    from agent.errors import UsageError
+    from agent.records import Category
+
+    known: tuple[Category, ...] = get_args(Category)
+    if given is None:
+        return None
+    found = next((one for one in known if one == given), None)
+    if found is None:
+        near = difflib.get_close_matches(given, known, 1)
+        hint = f", did you mean {near[0]}?" if near else "."
+        raise UsageError(f"there is no category {given!r}{hint} There are: {', '.join(known)}")
+    return found

@@ -1,4 +1,4 @@
-"""Commands that need no case: diagnose, matrix, audit, playbook, simulate."""
+"""Commands that need no case: diagnose, audit, playbook, simulate."""
 
 import json
 import sys
@@ -10,13 +10,13 @@ from typing import IO, TYPE_CHECKING, Annotated
 import typer
 
 from agent.cli.ending import failing
+from agent.cli.matrices import catalogue
 from agent.cli.options import Matrix, Output, Profile, State
 
 if TYPE_CHECKING:
     from agent.matrix import Matrix as Catalogue
     from agent.records import Diagnosis
 
-matrix_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 audit_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 playbook_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 simulate_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -25,16 +25,9 @@ simulate_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 def add(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     app.command()(diagnose)
-    app.add_typer(matrix_app, name="matrix", help="The error matrix: lint, test, explain.")
     app.add_typer(audit_app, name="audit", help="The journal as an audit log.")
     app.add_typer(playbook_app, name="playbook", help="The playbook's schema, and a check of one.")
     app.add_typer(simulate_app, name="simulate", help="Services on loopback to rehearse against.")
-
-
-def _catalogue(matrix: Path | None) -> "Catalogue":
-    from agent import matrix as matrices
-
-    return matrices.load(*([matrix] if matrix is not None else []))
 
 
 def diagnose(
@@ -72,7 +65,7 @@ def diagnose(
     with failing(output):
         if sum(given is not None for given in (log, jsonl, run)) != 1:
             raise UsageError("name one thing to read: --log FILE, --jsonl FILE or --run ID")
-        known = _catalogue(matrix)
+        known = catalogue(matrix)
         if run is not None:
             from agent.cli import runs
 
@@ -148,40 +141,6 @@ def told(found: "Diagnosis") -> Iterator[str]:
         again = " (a rerun usually cures it)" if found.transient else ""
         yield f"   do          {printable(found.solution)}{can}{again}"
         yield f"   entry       {found.entry}"
-
-
-@matrix_app.command()
-def lint(matrix: Matrix = None) -> int:
-    """Look for what is wrong with the matrix: unsafe or shadowed patterns, missing examples."""
-    from agent import fixers
-
-    return _problems(_catalogue(matrix).lint(fixers.names()), "the matrix is sound")
-
-
-@matrix_app.command(name="test")
-def run_examples(matrix: Matrix = None) -> int:
-    """See that each entry's examples reach it and its counter-examples do not."""
-    return _problems(_catalogue(matrix).test(), "every example reaches its entry")
-
-
-def _problems(problems: tuple[str, ...], fine: str) -> int:
-    for problem in problems:
-        sys.stdout.write(f"{problem}\n")
-    if not problems:
-        sys.stdout.write(f"{fine}\n")
-    return 1 if problems else 0
-
-
-@matrix_app.command()
-def explain(
-    text: Annotated[str, typer.Argument(help="An error text; - for stdin.")],
-    matrix: Matrix = None,
-) -> int:
-    """Say which entries a text brings up, and why the one that is chosen wins."""
-    given = sys.stdin.read() if text == "-" else text
-    for line in _catalogue(matrix).explain(given.splitlines(keepends=True)).lines():
-        sys.stdout.write(f"{line}\n")
-    return 0
 
 
 @audit_app.command()

@@ -110,8 +110,8 @@ def _pointers(
             yield f"over names {other!r}, which is no entry{hint}"
     if fixers is not None and entry.fixer and entry.fixer not in fixers:
         yield f"unknown fixer {entry.fixer!r}; there is {', '.join(fixers) or 'none'}"
-    if any(not source.startswith("https://") for source in entry.sources):
-        yield "a source is no https address"
+    if any(not source.startswith(("https://", "case ")) for source in entry.sources):
+        yield "a source is no https address, and no case that it was learned from"
     missing = set(_slots(entry)) - _named(entry)
     if missing:
         yield f"cause or solution name {', '.join(sorted(missing))}, which no pattern captures"

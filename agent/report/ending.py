@@ -90,6 +90,17 @@ def _good(names: Names, delivered: Delivery | None) -> tuple[Step, ...]:
     return (Step(command=delivered.command, why="take the fix over"), undo)
 
 
+def teaching(names: Names, entry: str, *, solved: bool) -> tuple[Step, ...]:
+    """Return how the matrix can learn from this case; nothing where it knew its failures."""
+    if solved and entry:
+        add = _command(names, "matrix", "add", "--from-case", names.case)
+        return (Step(command=add, why="teach the error matrix what helped"),)
+    if entry:
+        learn = f'{_command(names, "learn", names.case)} --note "..." --commit REV'
+        return (Step(command=learn, why="once it is mended, record what was found and done"),)
+    return ()
+
+
 def notes(verdict: Verdict | None, *, ended_badly: bool, runs: int) -> tuple[str, ...]:
     """Return what a person must know beside the verdict."""
     found = []

@@ -23,6 +23,8 @@ from agent.events import (
     Expired,
     Failed,
     Finished,
+    Learned,
+    Misled,
     Opened,
     Proposed,
     Rejected,
@@ -75,6 +77,8 @@ class History:
         self.delivered: Delivery | None = None
         self.undone = ""
         self.restored = ""
+        self.learned: list[str] = []
+        self.misled: list[str] = []
         self.notes: list[str] = []
         self._rerun = False
         self._stopping = False
@@ -101,6 +105,7 @@ class History:
                 self._failed(event)
             case Diagnosed():
                 self._now.diagnoses.extend(event.diagnoses)
+                self.misled += map(_misled, event.misled)
             case Proposed():
                 if self._now.patch is not None:
                     self._now.superseded.append(self._now.patch)
@@ -123,6 +128,9 @@ class History:
                 self.restored = what
             case Undone():
                 self.undone = f"{event.what}, by {event.by}, {event.at:%Y-%m-%d %H:%M} UTC"
+            case Learned():
+                self.learned.append(_learned(event))
+                self.misled += map(_misled, event.misled)
 
     def _deployed(self) -> None:
         """Mark the patch that this deployment carries; reruns are deployed as they were."""
@@ -248,6 +256,19 @@ _FAILURE_FIELDS = (
     "location",
     "log_cut",
 )
+
+
+def _learned(event: Learned) -> str:
+    subject = event.change.partition("\n")[0]
+    commit = (
+        f" Commit {event.commit[:12]}{f': {subject}' if subject else ''}." if event.commit else ""
+    )
+    return f"{event.note}{commit} By {event.by}, {event.at:%Y-%m-%d %H:%M} UTC"
+
+
+def _misled(misled: Misled) -> str:
+    signal = f": {misled.evidence[0].text}" if misled.evidence else ""
+    return f"{misled.entry}, {misled.why}{signal}"
 
 
 def _patch(event: Proposed) -> PatchReport:

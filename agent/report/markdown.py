@@ -58,6 +58,8 @@ def _facts(story: Story) -> str:
         f" {words.checks(story.checks)}.",
     ]
     facts += [f"Why it ended: {code(story.reason)}."] if story.reason else []
+    facts += [f"Learned since: {code(said)}." for said in story.learned]
+    facts += [f"Misled by {code(said)}." for said in story.misled]
     facts += [f"Taken back: {code(story.undone)}."] if story.undone else []
     facts += [f"On the platform: {code(story.restored)}."] if story.restored else []
     return _list(facts)

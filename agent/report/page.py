@@ -74,7 +74,7 @@ def _top(story: Story) -> str:
         f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in facts.items()
     )
     reason = f'<p class="reason">{escape(words.line(story.reason))}</p>' if story.reason else ""
-    back = (words.line(text) for text in (story.undone, story.restored) if text)
+    back = (words.line(text) for text in (story.undone, story.restored, *story.learned) if text)
     undone = "".join(f'<p class="reason">{escape(text)}</p>' for text in back)
     job = escape(words.line(story.job))
     return (
@@ -192,7 +192,7 @@ def _entry(story: Story) -> str:
         return ""
     return section(
         "A proposed matrix entry",
-        "<p>The failure was unknown. Once you know its cause, complete this and add it with"
-        f" {code('runmend matrix add')}.</p>",
+        "<p>The matrix did not know the failure, or knew it wrongly. See it as a change, checked"
+        f" anew, and take it over: {code(f'runmend matrix add --from-case {story.case}')}.</p>",
         block(story.proposed_entry),
     )

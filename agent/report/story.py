@@ -267,6 +267,10 @@ class Story(Record):
     restored: str = ""
     """What a case without a heal put back on the platform, or why it did not; empty where nothing
     had been deployed that stays."""
+    learned: tuple[str, ...] = ()
+    """What people said they found and did outside, each with who and when."""
+    misled: tuple[str, ...] = ()
+    """Diagnoses that proved wrong: the entry, the line that misled, and how it proved wrong."""
     proposed_entry: str = ""
     """YAML for the error matrix; empty where the matrix knew every failure."""
     notes: tuple[str, ...] = ()

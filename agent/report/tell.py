@@ -6,7 +6,7 @@ from typing import NamedTuple
 from agent.events import AnyEvent, Cancelled, Escalated, Expired, Rejected, Settled
 from agent.machine import Case
 from agent.records import TaskStatus
-from agent.report import causes, ending, iterations, proposal
+from agent.report import causes, ending, iterations
 from agent.report.fold import History
 from agent.report.story import Delivery, Iteration, RunReport, Spent, Step, Story
 from agent.verdicts import EXIT, Verdict, fold, of_case
@@ -37,6 +37,10 @@ class Context(NamedTuple):
     """The command that begins anew, where that is not `heal`: a rehearsal's."""
     payloads: tuple[str, ...] = ()
     """Paths of the bodies that were sent to the platform."""
+    entry: str = ""
+    """YAML of the matrix entry that the case teaches; empty where the matrix knew its failures."""
+    solved: bool = False
+    """Whether it is known what helped against the failure that the entry is about."""
 
 
 _NOTHING = Context()
@@ -66,7 +70,7 @@ def tell(events: Sequence[AnyEvent], context: Context = _NOTHING) -> Story:
         iterations=tuple(told),
         healed_in=sum(1 for i in told if i.patch and i.patch.files and i.patch.deployed),
         tasks=_tasks(runs),
-        proposed_entry=proposal.entry(told, case.loaded.playbook.platform, case.id),
+        proposed_entry=context.entry,
         notes=(
             *dict.fromkeys(history.notes),
             *ending.notes(verdict, ended_badly=case.ended and not done, runs=len(runs)),
@@ -102,6 +106,8 @@ def _whole(case: Case, history: History) -> dict[str, object]:
         "delivered": history.delivered,
         "undone": history.undone,
         "restored": history.restored,
+        "learned": tuple(history.learned),
+        "misled": tuple(history.misled),
         "verified": _verified(case, history),
     }
 
@@ -121,7 +127,7 @@ def _end(
     )
     undone = bool(history.undone)
     steps = ending.steps(names, verdict, told, history.delivered, undone=undone, ended=case.ended)
-    steps = (*context.steps, *steps)
+    steps = (*context.steps, *steps, *ending.teaching(names, context.entry, solved=context.solved))
     # A good end leaves at most the fix to take over; `undo` is possible, not due.
     due = not (verdict in ("healed", "healthy") and not (history.delivered or _NOWHERE).command)
     return {

@@ -51,6 +51,8 @@ def _facts(story: Story) -> list[str]:
         rows.append(_row("why", words.line(story.reason)))
     if story.undone:
         rows.append(_row("undone", words.line(story.undone)))
+    rows += [_row("learned", words.line(said)) for said in story.learned]
+    rows += [_row("misled", words.line(said)) for said in story.misled]
     if story.restored:
         rows.append(_row("restored", words.line(story.restored)))
     return rows
