@@ -12,6 +12,15 @@ if TYPE_CHECKING:
     from agent.report import Context, Story
 
 
+def _matrix(here: "Desk") -> str:
+    """Return the option that names the matrix, empty where it is found without one."""
+    from agent import settings
+
+    if here.matrix is None or here.matrix == settings.own_matrix(None, here.state):
+        return ""
+    return f"--matrix {shlex.quote(str(here.matrix))}"
+
+
 class _Taught(TypedDict, total=False):
     entry: str
     solved: bool
@@ -58,6 +67,7 @@ def context(here: "Desk", state: Path | None, case: str) -> "Context":
     return reports.Context(
         chain_head=here.journal.head(),
         options=f"--state {shlex.quote(str(state))}" if state is not None else "",
+        matrix=_matrix(here),
         resume=own.resume,
         heal=own.heal,
         payloads=_payloads(here.state, case),

@@ -163,7 +163,7 @@ class Matrix:
         frame = None if shown is None else structure.own_frame(log.reading, shown)
         return Diagnosis(
             verdict="not_determined",
-            identity=_identity(log.reading, shown, {}),
+            identity=_identity(log.reading, final, {}),
             location=log.location or _place(frame),
             nearest=diagnosing.nearest(self.entries.values(), found, line),
             worth_reading=_cited(log, worth),
@@ -240,10 +240,12 @@ def _cited(log: _Log, indices: Sequence[int]) -> tuple[Line, ...]:
 
 
 def _identity(log: Reading, at: int | None, parameters: dict[str, str]) -> Identity | None:
-    if at is None:
+    """Return the native name of the failure that a line tells, with the entry's parameters too."""
+    found = identity.with_parameters(identity.of(log, at), parameters)
+    if found is None:
         return None
-    near = " ".join(text.clean[:1000] for text in log.lines[at : at + 4])
-    return identity.identify(log.lines[at].clean[:4000], near, parameters)
+    shown = {key: _masked(value)[:500] for key, value in found.parameters.items()}
+    return found.model_copy(update={"code": _masked(found.code), "parameters": shown})
 
 
 def _place(frame: Frame | None) -> Location | None:

@@ -1,85 +1,256 @@
 """An error's own name in the system that raised it: condition, class, ORA number, status.
 
-Rules kept here: the most native name wins (a condition before the exception that carries it);
-qualified names are dotted and without quotes.
+Rules kept here: the message that a line belongs to is read as a whole, without the stack and the
+plan below it; a condition, ORA- or AIDP number or API error code wins over the class of the
+exception that carries it, the class over words, a bare status, exit code or signal come last;
+qualified names are dotted and without quotes, one string each.
 Sources: https://spark.apache.org/docs/latest/sql-error-conditions.html,
-https://docs.oracle.com/en/error-help/db/
+https://docs.databricks.com/aws/en/error-messages/error-classes
 """
 
 import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
-from agent.matrix.structure import exception_class, level
+from agent.matrix import raised, services
+from agent.matrix.structure import Kind, Reading
 from agent.records import Identity
 
-_CONDITION = re.compile(r"\[(?P<code>[A-Z][A-Z0-9]+(?:_[A-Z0-9]+)*(?:\.[A-Z0-9_]+)*)\]\s")
-_BARE_CONDITION = re.compile(
-    r"(?:^|[\s:])(?P<code>(?:DELTA_|UNRESOLVED_|CANNOT_|INVALID_|UNSUPPORTED_|DATATYPE_)[A-Z0-9_]{4,}"
-    r"(?:\.[A-Z0-9_]+)*)\b"
+_LINES = 60
+"""Longest message, lines."""
+_CHARACTERS = 16_000
+_NEAR = 400
+"""How far from the line asked about the final exception may be to name it too, lines."""
+_LOUD = (Kind.FINAL, Kind.EXCEPTION, Kind.ERROR)
+_STOP = re.compile(
+    r"^\s*(?:at [\w.$/<>@-]+\(|\.\.\. \d+ (?:more|common)|(?:\[\d+\] )?File [\"<~/]|Traceback|"
+    r"Caused by|During handling|The above exception|JVM stacktrace|Driver stacktrace|-{10,}|"
+    r"== (?:SQL|DataFrame)|!?'[A-Z]\w+\b|[+:]- |[A-Z]\w+ \[\w+#\d|\d{2,4}[-/]\d\d[-/T]|Suppressed: |Sent to Lambda)"
 )
-_STATE = re.compile(r"\bSQLSTATE[:=(\[ ]{1,3}(?P<state>[0-9A-Z]{5})\b")
-_ORACLE = re.compile(r"\b(?P<code>(?:ORA|TNS|DPY|DPI|PLS|RMAN|LRM|SP2)-\d{4,5})\b")
-_AIDP = re.compile(r"\b(?P<code>(?:WORKFLOW|JOB_VALIDATE)_(?:[A-Z]+_)?\d{4})\b")
-_HTTP = re.compile(
-    r"(?i)\b(?:HTTP(?:/\d(?:\.\d)?)?(?: status)?(?: code)?|status(?:[ _]code)?|error code|response)"
-    r"[\"']?\s*[:=]?\s*-?\s*'?(?P<code>[45]\d\d)\b|\b(?P<code2>[45]\d\d) (?:Client|Server) Error\b"
+_FRAMED = re.compile(
+    r"^\s*(?:at [\w.$/<>@-]+\(|\.\.\. \d+ more|(?:\[\d+\] )?File |Traceback|Caused by|"
+    r"\S*(?:Error|Exception): |\d{2,4}[-/]\d\d[-/])"
 )
-_API = re.compile(
-    r"\b(?P<code>RESOURCE_DOES_NOT_EXIST|RESOURCE_ALREADY_EXISTS|PERMISSION_DENIED|UNAUTHENTICATED|"
-    r"INVALID_PARAMETER_VALUE|REQUEST_LIMIT_EXCEEDED|RESOURCE_EXHAUSTED|TEMPORARILY_UNAVAILABLE|"
-    r"QUOTA_EXCEEDED|NotAuthorizedOrNotFound|NotAuthenticated|TooManyRequests|LimitExceeded|"
-    r"InternalServerError|InvalidParameter|IncorrectState)\b"
-)
-_DUCKDB = re.compile(
-    r"\b(?P<code>(?:Binder|Catalog|Parser|Conversion|Constraint|IO|Out of Memory|Invalid Input|"
-    r"Transaction|Permission|Dependency|Serialization|Not implemented|Missing Extension) Error): "
-)
-_DBT = re.compile(
-    r"\b(?P<code>(?:Compilation|Runtime|Database|Parsing|Dependency|Validation) Error)\b"
-)
-_CODED = re.compile(
-    r"(?:exit(?:ed)?(?: with)?(?: (?:status|code))*|return code|Exit status)\W{1,3}(?P<code>-?\d+)"
+NATIVE, CLASS, BARE = 3, 2, 1
+"""How much a name says."""
+
+
+class Message(NamedTuple):
+    """One message of a log: the line that starts it, and all of its text."""
+
+    head: str
+    text: str
+    sparkish: bool
+    """It, or what stands near it, is of Spark."""
+
+
+class Named(NamedTuple):
+    """An identity and how much its code says."""
+
+    identity: Identity
+    rank: int
+
+
+def of(reading: Reading, at: int | None) -> Identity | None:
+    """Return the native name of the failure that the line `at` tells, or of the final exception.
+
+    None where the text shows no name at all.
+    """
+    found = _best(reading, (at, reading.final))
+    if found is None and at is None:
+        found = _best(reading, _loudest(reading))
+    return found.identity if found else None
+
+
+def _best(reading: Reading, indices: Iterable[int | None]) -> Named | None:
+    best: Named | None = None
+    first: int | None = None
+    for at in indices:
+        if at is None or (first is not None and (at == first or abs(at - first) > _NEAR)):
+            continue
+        first = at if first is None else first
+        got = named(message(reading, at))
+        if got is not None and (best is None or got.rank > best.rank):
+            best = got
+    return best
+
+
+def _loudest(reading: Reading) -> Iterator[int]:
+    """Yield the error lines worth asking where a log has no exception, the last ones first."""
+    loud = [at for at, kind in enumerate(reading.kinds) if kind in _LOUD]
+    yield from loud[:-9:-1]
+
+
+def message(reading: Reading, at: int) -> Message:
+    """Return the message that a line belongs to."""
+    lines = [text.clean for text in reading.lines[max(at - _LINES, 0) : at + _LINES]]
+    here = min(at, _LINES)
+    kinds = reading.kinds[max(at - _LINES, 0) : at + _LINES]
+    head = _head(lines, kinds, here)
+    end = max(_stated(lines, head), head + 1)
+    while end < len(lines) and not _ends(lines[end], kinds[end]):
+        end += 1
+    text = "\n".join(lines[head:end])[:_CHARACTERS]
+    below = "\n".join(line[:300] for line in lines[end : end + 20])
+    above = "\n".join(line[:300] for line in lines[max(head - 6, 0) : head])
+    return Message(lines[head], text, bool(_SPARK.search(f"{above}\n{text}\n{below}")))
+
+
+_SPARK = re.compile(
+    r"(?i)org[./]apache[./]spark|pyspark|Py4J|io\.delta|AnalysisException|\bParseException|"
+    r"Spark\w{0,40}(?:Exception|Error)|spark\.(?:sql|read|table|conf)|\bDelta(?:Log|Table|\w{0,40}Exception)|"
+    r"StreamingQuery|in SQL statement|\bDataFrameReader|SQLSTATE"
 )
 
 
-def identify(line: str, near: str, parameters: dict[str, str]) -> Identity | None:
-    """Return the native name that `line` carries, or the text around it where it carries none."""
-    state = _STATE.search(near)
-    for text in (line, near):
-        found = _native(text)
-        if found is not None:
-            system, code = found
-            shown = state["state"] if state and system in ("spark", "delta", "databricks") else None
-            return Identity(system=system, code=code, sqlstate=shown, parameters=parameters)
-        named = exception_class(line) or exception_class(level(line)[1])
-        if named is not None:
-            short = re.split(r"[.:]", named)[-1]
-            java = re.match(r"(?:Caused by|java|org|com|io|scala|net)\b", line.lstrip())
-            return Identity(system="java" if java else "python", code=short, parameters=parameters)
-    return None
+def _head(lines: list[str], kinds: "Iterable[Kind]", here: int) -> int:
+    """Return the index of the line that starts the message of the line `here`."""
+    kept = list(kinds)
+    at = here
+    while at >= 0 and not (at < here and (_STOP.match(lines[at]) or kept[at] is Kind.CODE)):
+        if kept[at] in (Kind.FINAL, Kind.EXCEPTION):
+            return at
+        at -= 1
+    return here
 
 
-def _native(text: str) -> tuple[str, str] | None:
-    if found := _CONDITION.search(text) or _BARE_CONDITION.search(text):
-        code = found["code"]
-        if "_" in code or "SQLSTATE" in text:
-            return ("delta" if code.startswith("DELTA_") else "spark"), code
-    for system, pattern in (("oracle", _ORACLE), ("aidp", _AIDP), ("duckdb", _DUCKDB)):
-        if found := pattern.search(text):
-            return system, found["code"]
-    if found := _API.search(text):
-        return "http", found["code"]
-    if found := _HTTP.search(text):
-        return "http", found["code"] or found["code2"]
-    if found := _DBT.search(text):
-        return "dbt", found["code"]
-    if found := _CODED.search(text):
-        return "process", found["code"]
-    return None
+def _stated(lines: list[str], head: int) -> int:
+    """Return the end of a message that its SQLSTATE closes; 0 where none does."""
+    for at, line in enumerate(lines[head:], head):
+        if at > head and _FRAMED.match(line):
+            return 0
+        if " SQLSTATE: " in line:
+            return at + 1
+    return 0
+
+
+def _ends(line: str, kind: Kind) -> bool:
+    return kind in (Kind.FINAL, Kind.EXCEPTION, Kind.INFO, Kind.WARN) or bool(_STOP.match(line))
+
+
+def named(told: Message) -> Named | None:
+    """Return the name of one message, None where it has none."""
+    from agent.matrix import spark
+
+    carrier = raised.carried(told.head)
+    found = spark.condition(told.text, sparkish=told.sparkish, loud=carrier is not None)
+    if found is not None:
+        before = raised.last_class(told.text[: found.start])
+        exception = before or (raised.short(carrier[0]) if carrier else None)
+        return Named(
+            Identity(
+                system=found.system,
+                code=found.code,
+                sqlstate=found.sqlstate,
+                exception=exception,
+                parameters=plainly(found.parameters),
+            ),
+            NATIVE,
+        )
+    return _other(told, carrier)
+
+
+def _other(told: Message, carrier: tuple[str, str] | None) -> Named | None:
+    exception = raised.short(carrier[0]) if carrier else None
+    for find in (services.oracle, services.aidp, services.api):
+        native = find(told.head) or find(told.text[:4000])
+        if native is not None:
+            return Named(_identity(native, exception, told), NATIVE)
+    if carrier is not None:
+        return Named(_class(told, *carrier), CLASS)
+    for find in (services.dbt, services.duckdb):
+        native = find(told.head) or find(told.text[:4000])
+        if native is not None:
+            return Named(_identity(native, None, told), CLASS)
+    status = services.status(told.head)
+    if "status" in status:
+        return Named(Identity(system="http", code=status["status"], parameters=status), BARE)
+    native = services.process(told.head)
+    return Named(_identity(native, None, told), BARE) if native else None
+
+
+def _identity(native: services.Native, exception: str | None, told: Message) -> Identity:
+    return Identity(
+        system=native.system,
+        code=native.code,
+        sqlstate=native.sqlstate or state(told.text),
+        exception=exception,
+        parameters=plainly(native.parameters),
+    )
+
+
+def _class(told: Message, name: str, said: str) -> Identity:
+    short = raised.short(name)
+    system = raised.system(name, told.head)
+    whole = said + told.text[len(told.head) :]
+    given = {**services.status(told.text[:4000]), **raised.parameters(short, whole)}
+    if "status" in given and system == "python":
+        system = "http"
+    if short in ("CalledProcessError", "SystemExit") or "Negsignal" in said:
+        ended = services.process(told.head)
+        given = {**(ended.parameters if ended else {}), **given}
+    return Identity(
+        system=system,
+        code=short,
+        sqlstate=state(told.text) or _driver_state(name),
+        exception=short,
+        parameters=plainly(given),
+    )
+
+
+def _driver_state(name: str) -> str | None:
+    known = raised.SQLSTATES.get(raised.short(name))
+    return known if known and re.search(r"psycopg|asyncpg|pg8000|redshift", name) else None
+
+
+_STATE = re.compile(
+    r"(?i)\bSQL ?STATE[\"']?\s{0,3}[:=(\[]?\s{0,3}[\"']?(?P<state>[0-9A-Z]{5})\b|"
+    r"\b\d{6} \((?P<state2>[0-9A-Z]{5})\): "
+)
+
+
+def state(text: str) -> str | None:
+    """Return the SQLSTATE that a text names."""
+    found = _STATE.search(text)
+    return (found["state"] or found["state2"]).upper() if found else None
+
+
+def with_parameters(identity: Identity | None, more: dict[str, str]) -> Identity | None:
+    """Return an identity that also has these parameters, where it has none of the name."""
+    if identity is None or not more:
+        return identity
+    return identity.model_copy(update={"parameters": {**more, **identity.parameters}})
+
+
+def plainly(parameters: dict[str, str]) -> dict[str, str]:
+    """Return parameters without quotes, qualified names dotted, in one line each."""
+    return {key: plain_name(" ".join(value.split())) for key, value in parameters.items()}
+
+
+_PART = r"(?:`(?:[^`]|``)+`|\"[^\"]+\"|'[^']+'|[\w$#-]+)"
+_QUALIFIED = re.compile(rf"{_PART}(?: ?\. ?{_PART})*")
+_LIST = re.compile(rf"\[?\(?{_QUALIFIED.pattern}(?:\s*,\s*{_QUALIFIED.pattern})+\)?\]?")
+_OPENING = re.compile(r"`((?:[^`]|``)+)`|\"([^\"]+)\"|'([^']+)'")
 
 
 def plain_name(value: str) -> str:
     """Return a parameter's value without quotes; a qualified name dotted, a list with commas."""
-    dotted = re.sub(r"[`\"'] ?\. ?[`\"']", ".", value.strip())
-    if re.search(r"[`\"']\s*,\s*[`\"']", dotted):
-        return re.sub(r"[`\"'\[\]]", "", dotted)
-    return dotted.strip("`'\" ")
+    value = value.strip()
+    if _QUALIFIED.fullmatch(value):
+        return re.sub(r" ?\. ?(?=[`\"'])|(?<=[`\"']) ?\. ?", ".", _unquoted(value))
+    if _LIST.fullmatch(value) and re.search("[`\"']", value):
+        return _unquoted(value).strip("[]()")
+    if (
+        len(value) > 1
+        and value[0] == value[-1]
+        and value[0] in "`\"'"
+        and value[0] not in value[1:-1]
+    ):
+        return value[1:-1]
+    quotes = "`'\" "
+    return value if re.search(r"[`\"']", value.strip(quotes)) else value.strip(quotes)
+
+
+def _unquoted(value: str) -> str:
+    dotted = re.sub(r"([`\"']) ?\. ?(?=[`\"'\w])|(?<=\w) ?\. ?(?=[`\"'])", r"\1.", value)
+    return _OPENING.sub(lambda quoted: quoted[1] or quoted[2] or quoted[3], dotted)

@@ -41,6 +41,11 @@ def _compiled(pattern: str) -> Any:
     return re2.compile(pattern.encode(), _options())
 
 
+def compiled(pattern: str) -> Any:
+    """Return a pattern's google-re2 object, for those who need its numbered groups."""
+    return _compiled(pattern)
+
+
 def refusal(pattern: str) -> str | None:
     """Return why a pattern cannot be used, or None where it can."""
     import re2

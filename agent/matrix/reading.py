@@ -1,17 +1,21 @@
 """Read what a job left behind: any size, any bytes, in bounded memory.
 
 Rules kept here: a line's number is its 1-based place between line feeds; its text stays verbatim
-for the evidence, while a cleaned copy (no ANSI codes, NUL, HTML spans or entities) is matched. A
+for the evidence, while a cleaned copy (no ANSI codes, NUL, HTML spans or entities) is matched; what
+a line holds folded up (JSON, escaped line feeds, a progress bar) is matched as lines of its own. A
 text of up to `WHOLE` bytes is kept whole; of a longer one the head, the tail, and every line that
-some pattern or sign of failure is found in, with its neighbours.
+some pattern or sign of failure is found in, with its neighbours. UTF-16 is known by its mark.
 """
 
+import codecs
 import html
 import itertools
 import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, Protocol
+
+from agent.matrix import folded
 
 WHOLE = 1 << 20
 """Bytes that are analysed whole."""
@@ -25,11 +29,12 @@ _BEFORE, _AFTER, _HEAD, _TAIL, _KEPT, _ALIKE = 12, 30, 60, 600, 3000, 6
 """Lines kept: before and after an interesting one, first and last ones, at most, of one shape."""
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-_ORPHAN_ANSI = re.compile(r"\[(?:\d{1,3};)*\d{1,3}m")
+_ORPHAN_ANSI = re.compile(r"(?:\\(?:u001[bB]|x1[bB]|033|e))?\[(?:\d{1,3};){0,8}\d{0,3}m")
 _TAG = re.compile(
     r"</?(?:span|div|br|p|pre|b|i|u|font|code|a|td|tr|strong|em)\b[^<>]{0,400}>", re.I
 )
 _ENTITY = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|#\d{1,5}|#x[0-9a-fA-F]{1,4});")
+_BOM = "\ufeff"
 _DIGITS = re.compile(r"[0-9a-fA-F]*\d[0-9a-fA-F]*")
 
 
@@ -65,6 +70,8 @@ def clean(text: str) -> str:
         text = _TAG.sub("", text)
     if "&" in text and _ENTITY.search(text):
         text = html.unescape(text)
+    if _BOM in text:
+        text = text.replace(_BOM, "")
     if "\r" in text:
         text = text.rstrip("\r")
         text = text[text.rfind("\r") + 1 :]
@@ -108,6 +115,15 @@ def _parts(number: int, line: bytes, head: bytes) -> Iterator[Piece]:
 
 
 def _chunks(source: Source) -> Iterator[bytes]:
+    """Yield the text in pieces of UTF-8; UTF-16 is told by the mark that it starts with."""
+    decoder = None
+    for at, chunk in enumerate(_given(source)):
+        if at == 0 and chunk.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            decoder = codecs.getincrementaldecoder("utf-16")("replace")
+        yield decoder.decode(chunk).encode("utf-8", "replace") if decoder else chunk
+
+
+def _given(source: Source) -> Iterator[bytes]:
     if isinstance(source, (str, bytes)):
         yield _bytes(source)
         return
@@ -133,15 +149,10 @@ def _bytes(text: str | bytes) -> bytes:
 
 
 def texts(piece: Piece) -> Iterator[Text]:
-    """Yield a piece's cleaned text: once, or several times where it holds escaped line feeds."""
+    """Yield a piece's cleaned text: once, or several times where it holds lines folded up."""
     verbatim = piece.head.decode("utf-8", "replace").rstrip("\r")[:SHOWN]
-    cleaned = clean(piece.data.decode("utf-8", "replace"))
-    if "\\n" in cleaned and ("rror" in cleaned or "xception" in cleaned):
-        for part in cleaned.replace("\\r", "").split("\\n"):
-            plain = part.replace('\\"', '"').replace("\\'", "'").rstrip()
-            yield Text(piece.number, verbatim, plain)
-    else:
-        yield Text(piece.number, verbatim, cleaned)
+    for part in folded.unfolded(piece.data.decode("utf-8", "replace")):
+        yield Text(piece.number, verbatim, clean(part))
 
 
 def gather(source: Source, interesting: Callable[[bytes], bool]) -> list[Text]:

@@ -29,6 +29,27 @@ EXCEPTION = re.compile(
     r"(?:Error: |ERROR: |error: |Exception: |Fatal error: |: )?"
     rf"(?P<class>{_CLASS}\d*|{_IN_ERRORS})(?=$|[:\s(]\s?|[.]$)"
 )
+FRONT = re.compile(
+    r"\s+|[|>*+:,-]+(?=\s)|\[[^\[\]]{1,100}\]:?|\{[^{}]{1,100}\}:?|\([^()]{1,80}\):?|"
+    r"\d[\d:.,/TZ+-]*(?=[\s\]]|$)|[A-Z][a-z]{2}(?=\s+\d)|UTC\b|"
+    r"(?:stdout|stderr)\b(?: [FP](?=\s))?|[a-z_]{1,30}=\S{1,80}(?=\s)|"
+    r"(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|SEVERE|FATAL|CRITICAL)\b:?|"
+    r"[\w./\\-]{1,200}\.py:\d+:|[\w.$/@-]{1,80}(?:\[\d+\])?:(?=\s|[A-Za-z]\w*:)|[\w.$/-]{1,60}(?=\s+[|-]\s)|"
+    r"(?:[A-Za-z][\w'-]{0,30} ){1,8}[\w'-]{0,30}:(?=\s)"
+)
+"""One thing that may stand in front of an exception in a logged line."""
+LOST_TASK = re.compile(r"Lost task [^:]{1,200}\): ")
+"""What stands in front of the exception that a Spark task was lost by."""
+BARE = {"Exception", "RuntimeError", "BaseException", "Error", "SystemExit", "AirflowException"}
+"""Classes that say nothing by themselves."""
+PROCESS = re.compile(r"CalledProcessError|SystemExit|Bash command failed")
+"""Wrappers of what another process said before, not in their own message."""
+SECONDARY = re.compile(
+    r"Exception ignored in|Error in sys\.excepthook|Error in atexit|"
+    r"(?i:fail(?:ed|ure)|error|exception).{0,40}(?i:callback|send(?:ing)? (?:the )?(?:e-?mail|alert|"
+    r"notification|metrics)|shutting down|clos(?:ing|e) (?:the )?(?:connection|session))"
+)
+"""What goes wrong beside or after the failure itself."""
 BRACKETED = re.compile(r"^\s*(?:Error: |: |Caused by: )?\[[A-Z][A-Z0-9]+(?:[_.][A-Z0-9]+)+\]")
 """A condition in brackets at the start of a message."""
 RECORD = re.compile(
@@ -36,6 +57,8 @@ RECORD = re.compile(
     r"During handling|The above|[>$#] |\+-|\|)"
 )
 """The start of a record of its own."""
+JVM_RECORD = re.compile(r"^\s*\d\d/\d\d/\d\d \d\d:\d\d:\d\d WARN ")
+"""A warning of Spark's own log, which no Python trace belongs to."""
 DIRECT = "The above exception was the direct cause of the following exception"
 ERRORISH = re.compile(
     r"(?i)^[^a-z]{0,80}(?:[a-z_.-]{1,40}: ){0,3}(?:error|fatal|failed|failure|exception|panic|"
@@ -52,15 +75,16 @@ KILLED = re.compile(r"Negsignal|(?:return|exit(?:ed with)?) code:? ?(?:-\d|1[34]
 """A quiet line that tells how a process ended."""
 CODE = re.compile(
     r'^\s*(?:at [\w.$/<>@-]+\(|File "|File <|File /|File ~|\.\.\. \d+ (?:more|common)|'
-    r"-+> ?\d+ |(?![45]\d\d [A-Z]\w+: )\d+ +(?:<source line>|\S)|raise [\w.]+[(]?|~*\^+~*$)|"
+    r"-+> ?\d+ |(?![45]\d\d [A-Z]\w+:? |\d{6} \(\w{5}\))\d+ +(?:<source line>|\S)|"
+    r"raise [\w.]+[(]?|~*\^+~*$)|"
     r"^\s{4,}(?:raise|return|self\.|def |assert |if |for |with |import |from )"
 )
 RETRIED = re.compile(
-    r"(?i)\b(?:retrying|will retry|will be retried|trying again|attempting port|"
+    r"(?i)\b(?:retrying(?! may)|will retry|will be retried|trying again|attempting port|"
     r"retry(?:ing)? (?:in|after|attempt)|retry \d+(?:/| of )\d+|"
     r"attempt \d+ (?:of|/) ?\d+ failed|up_for_retry|"
-    r"backing off|falling back|ignoring|ignored|skipping|continuing (?:without|anyway)|"
-    r"using (?:the )?(?:builtin|default)|deprecat\w*|recovered|non-fatal)\b|"
+    r"backing off|falling back|ignoring|(?<!commands )ignored|skipping|"
+    r"continuing (?:without|anyway)|using (?:the )?(?:builtin|default)|deprecat\w*|recovered|non-fatal)\b|"
     r"(?:^|[\s:])[A-Z]\w{0,60}Warning: "
 )
 GAVE_UP = re.compile(
@@ -102,5 +126,9 @@ WRAPPER = re.compile(
     r"Failed to execute job|An error occurred while calling|FileWriteFormat|"
     r"Task failed while writing rows|TASK_WRITE_FAILED|FAILED_READ_FILE|SystemExit|"
     r"BatchUpdateException|NotebookExecutionException|WorkflowException|"
-    r"Error while executing notebook"
+    r"Error while executing notebook|RemoteTraceback|UndefinedError: .{0,80}wrapped|"
+    r"AirflowException: (?:Task|Pod|The (?:bash|pod)|Job run|DBT|Cannot execute)|TaskFailed|"
+    r"SubprocessError|DbtRuntimeError: Runtime Error|ExceptionGroup|RunExecutionError|"
+    r"DagsterExecutionStep|TriggerFailure|BackendException|ReflectiveOperation|RetryError|"
+    r"_InactiveRpcError|FlowRunFailed|User class threw|SparkUserAppException|RuntimeException: Failed to run"
 )

@@ -5,14 +5,29 @@ Rules kept here: the deepest cause decides (the exception that others were raise
 success, is noise.
 """
 
-import itertools
 from collections.abc import Sequence
 from enum import Enum
 from typing import NamedTuple
 
-from agent.matrix import frames, signals
+from agent.matrix import frames, prefixes, signals, traces
 from agent.matrix.frames import Frame
+from agent.matrix.prefixes import Body
 from agent.matrix.reading import Text
+from agent.matrix.traces import Raised, Traces, exception_class
+
+__all__ = [
+    "Kind",
+    "Reading",
+    "exception_class",
+    "exception_name",
+    "level",
+    "own_frame",
+    "raised_at",
+    "read",
+]
+
+_MESSAGE = 8
+"""Lines that an exception's message may go on for."""
 
 
 class Kind(Enum):
@@ -39,7 +54,8 @@ class Reading(NamedTuple):
     kinds: Sequence[Kind]
     continues: Sequence[bool]
     """Whether a line goes on with the message of the one before it."""
-    frames: Sequence[Frame]
+    traces: Traces
+    """The exceptions, with the frames and which one was raised from which."""
     exceptions: Sequence[int]
     """Indices of the lines that name an exception, in order."""
     final: int | None
@@ -55,15 +71,40 @@ def read(lines: Sequence[Text]) -> Reading:
         _continues(text.clean[:400], kind) for text, kind in zip(lines, kinds, strict=True)
     ]
     _spread(lines, kinds, continues)
-    exceptions = [i for i, kind in enumerate(kinds) if kind is Kind.EXCEPTION]
-    _mark_wrapped(lines, kinds, exceptions)
-    final = _deepest(lines, kinds, exceptions)
+    bodies = prefixes.bodies(lines)
+    found = _traced(lines, bodies, kinds)
+    texts = [body.text for body in bodies]
+    _mark_wrapped(found, kinds, texts)
+    final = _deepest(found, kinds, texts)
     if final is not None:
         kinds[final] = Kind.FINAL
     elif Kind.ERROR not in kinds:
         _raise_warnings(lines, kinds)
-    found = tuple(frames.frames(lines))
+    exceptions = [raised.at for raised in found.raised]
     return Reading(lines, kinds, continues, found, exceptions, final, _succeeded(lines, kinds))
+
+
+def _traced(lines: Sequence[Text], bodies: Sequence[Body], kinds: list[Kind]) -> Traces:
+    """Return the exceptions with their frames; a line that ends a trace is one of them."""
+    named = [kind is Kind.EXCEPTION for kind in kinds]
+    quiet = [_is_quiet(text.clean[:1000], kind) for kind, text in zip(kinds, lines, strict=True)]
+    found = traces.read(bodies, named, quiet)
+    for raised in found.raised:
+        if raised.quiet and kinds[raised.at] is not Kind.NOISE:
+            kinds[raised.at] = Kind.WARN
+        elif kinds[raised.at] in (Kind.PLAIN, Kind.ERROR, Kind.INFO):
+            kinds[raised.at] = Kind.EXCEPTION
+    return found
+
+
+def _is_quiet(line: str, kind: Kind) -> bool:
+    """Say whether a trace that a line announces is only a warning, or noise."""
+    if kind not in (Kind.WARN, Kind.NOISE) or level(line)[0] in signals.QUIET:
+        return False
+    if signals.NOISE.search(line):
+        return level(line)[0] in signals.LOUD
+    told = signals.RETRIED.search(line) or signals.ERRORISH.search(line)
+    return bool(told) and not signals.JVM_RECORD.match(line)
 
 
 def _continues(line: str, kind: Kind) -> bool:
@@ -100,12 +141,6 @@ def _raise_warnings(lines: Sequence[Text], kinds: list[Kind]) -> None:
                 kinds[at] = Kind.ERROR
 
 
-def exception_class(line: str) -> str | None:
-    """Return the class that an exception's line names, as written, or None."""
-    found = signals.EXCEPTION.match(line)
-    return found["class"] if found else None
-
-
 def level(line: str) -> tuple[str | None, str]:
     """Return a line's log level, upper case, and what follows it."""
     found = signals.LEVEL.search(line, 0, 160)
@@ -125,6 +160,8 @@ def _shape(line: str) -> Kind:
     retried = bool(signals.RETRIED.search(line)) and not signals.GAVE_UP.search(line)
     if (word in signals.WARNED and "Lost task" not in line) or retried:
         return Kind.WARN
+    if exception_class(line) is not None:
+        return Kind.EXCEPTION
     for part in (line, rest, rest.partition(": ")[2], rest.partition(" - ")[2]):
         if part and (signals.EXCEPTION.match(part) or signals.BRACKETED.match(part)):
             return Kind.EXCEPTION
@@ -136,27 +173,28 @@ def _shape(line: str) -> Kind:
     return Kind.PLAIN
 
 
-def _mark_wrapped(lines: Sequence[Text], kinds: list[Kind], exceptions: list[int]) -> None:
-    """Lower what a `Caused by:` below, or a direct cause above, explains."""
-    for before, after in itertools.pairwise(exceptions):
-        between = [lines[i].clean for i in range(before + 1, after)]
-        if lines[after].clean.lstrip().startswith("Caused by") and after - before < 80:
-            kinds[before] = Kind.ERROR
-        elif any(signals.DIRECT in line for line in between):
-            kinds[after] = Kind.ERROR
+def _mark_wrapped(found: Traces, kinds: list[Kind], texts: Sequence[str]) -> None:
+    """Lower what only passes on the deepest cause of its chain."""
+    for top in found.raised:
+        if top.outer is not None:
+            continue
+        deepest = traces.cause(top, texts)
+        at: Raised | None = deepest.outer
+        for _ in range(200):
+            if at is None:
+                break
+            if kinds[at.at] is Kind.EXCEPTION:
+                kinds[at.at] = Kind.ERROR
+            at = at.outer
 
 
-def _deepest(lines: Sequence[Text], kinds: Sequence[Kind], exceptions: list[int]) -> int | None:
-    """Return the last exception that nothing else explains and that is no bare wrapper."""
-    candidates = [i for i in exceptions if kinds[i] is Kind.EXCEPTION]
-    concrete = [i for i in candidates if not is_wrapper(lines[i].clean)]
+def _deepest(found: Traces, kinds: Sequence[Kind], texts: Sequence[str]) -> int | None:
+    """Return the deepest cause of the last chain that is more than a bare wrapper."""
+    causes = [traces.cause(top, texts) for top in found.raised if top.outer is None]
+    candidates = [one for one in causes if kinds[one.at] is Kind.EXCEPTION]
+    concrete = [one for one in candidates if not traces.is_wrapper(one, texts[one.at])]
     chosen = concrete or candidates
-    return chosen[-1] if chosen else None
-
-
-def is_wrapper(line: str) -> bool:
-    """Say whether a line only passes on that something else failed."""
-    return bool(signals.WRAPPER.search(line))
+    return chosen[-1].at if chosen else None
 
 
 def _succeeded(lines: Sequence[Text], kinds: Sequence[Kind]) -> bool:
@@ -170,4 +208,32 @@ def _succeeded(lines: Sequence[Text], kinds: Sequence[Kind]) -> bool:
 
 def own_frame(reading: Reading, at: int) -> Frame | None:
     """Return the innermost frame of the user's own code that belongs to the line `at`."""
-    return frames.own(reading.frames, reading.exceptions, at)
+    raised = raised_at(reading, at)
+    frame = traces.own_frame(raised) if raised is not None else None
+    return frame or frames.nearest(reading.traces.frames, at)
+
+
+def raised_at(reading: Reading, at: int) -> Raised | None:
+    """Return the exception that the line `at` belongs to, else the final one, else None."""
+    known = reading.traces.raised
+    for raised in known:
+        if raised.at == at:
+            return raised
+    inside = [raised for raised in known if raised.start <= at <= raised.end + _MESSAGE]
+    above = [raised for raised in inside if raised.at <= at]
+    if above or inside:
+        return above[-1] if above else inside[0]
+    return next((raised for raised in known if raised.at == reading.final), None)
+
+
+def exception_name(reading: Reading, at: int) -> str | None:
+    """Return the class, as written, of the exception that the line `at` belongs to.
+
+    Of one that a line names without a trace, too; else that of the final exception.
+    """
+    one = raised_at(reading, at)
+    for _ in range(20):
+        if one is None or one.name is not None:
+            break
+        one = one.outer
+    return one.name if one is not None else None

@@ -18,6 +18,8 @@ class Names(NamedTuple):
     """Options to begin anew with, such as `-t prod`."""
     options: str = ""
     """Options that every command needs to find the case, such as `--state DIR`."""
+    matrix: str = ""
+    """The option for the user's own matrix, for what diagnoses: `--matrix FILE`."""
     resume: str = ""
     """What takes the place of `resume`; empty = nothing does."""
     heal: str = ""
@@ -117,12 +119,13 @@ def notes(verdict: Verdict | None, *, ended_badly: bool, runs: int) -> tuple[str
 def _heal(names: Names) -> str:
     if names.heal:
         return names.heal
-    options = " ".join(filter(None, (names.chosen, names.options)))
+    options = " ".join(filter(None, (names.chosen, names.matrix, names.options)))
     return _command(names._replace(options=options), "heal", names.playbook)
 
 
 def _resume(names: Names) -> str:
-    return names.resume or _command(names, "resume", names.case)
+    options = " ".join(filter(None, (names.matrix, names.options)))
+    return names.resume or _command(names._replace(options=options), "resume", names.case)
 
 
 def _command(names: Names, *parts: str) -> str:

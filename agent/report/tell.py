@@ -31,6 +31,8 @@ class Context(NamedTuple):
     """Options the user began with, quoted: `-t prod -p DEV`."""
     options: str = ""
     """Options every command needs to find the case, quoted: `--state /srv/runmend`."""
+    matrix: str = ""
+    """The option for the user's own matrix where they named one, quoted: `--matrix own.yaml`."""
     resume: str = ""
     """The command that carries on, where that is not `resume`: a rehearsal's."""
     heal: str = ""
@@ -123,7 +125,13 @@ def _end(
     code = None if verdict is None else EXIT[verdict]
     playbook = context.playbook or case.loaded.path
     names = ending.Names(
-        case.id, playbook, context.chosen, context.options, context.resume, context.heal
+        case.id,
+        playbook,
+        context.chosen,
+        context.options,
+        context.matrix,
+        context.resume,
+        context.heal,
     )
     undone = bool(history.undone)
     steps = ending.steps(names, verdict, told, history.delivered, undone=undone, ended=case.ended)

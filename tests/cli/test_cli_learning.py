@@ -164,6 +164,17 @@ def test_what_cannot_be_learned_is_said(stage: Stage, words: tuple[str, ...], to
     assert stage.show(case)["learned"] == []
 
 
+def test_commands_that_diagnose_repeat_the_matrix_that_was_named(stage: Stage) -> None:
+    stage.lay("one", files={"one.py": MENDABLE}, approve={"mode": "approve"})
+    own = stage.root / "my own.yaml"
+    own.write_text("[]\n")
+    found = stage.object("--matrix", own)
+    commands = {step["command"].split()[1]: step["command"] for step in found["steps"]}
+    assert f"--matrix '{own}'" in commands["resume"]
+    assert "--matrix" not in commands["approve"]
+    assert stage.typed(commands["resume"]) == 3
+
+
 def test_a_case_on_its_way_teaches_nothing_yet(stage: Stage) -> None:
     stage.lay("one", files={"one.py": MENDABLE}, approve={"mode": "approve"})
     case = stage.object()["case"]
