@@ -185,6 +185,7 @@ class _Reader:
         done = [_Followed(_named(d), f.task, f.fingerprint(), d.entry in own) for f, d in pairs]
         self._pending += done
         self._fixed += done if patch.edits else []
+        self._failures, self._diagnoses = (), ()
 
     def _failed(self, event: Failed) -> None:
         now = {failure.fingerprint() for failure in event.failures}

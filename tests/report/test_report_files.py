@@ -7,8 +7,8 @@ import stat
 import subprocess
 from pathlib import Path
 
+import case_histories as histories
 import pytest
-import report_histories as histories
 
 from agent import report
 from agent.events import Opened

@@ -7,8 +7,8 @@ import xml.etree.ElementTree as ET
 from functools import cache
 from html.parser import HTMLParser
 
+import case_histories as histories
 import pytest
-import report_histories as histories
 from markdown_it import MarkdownIt
 
 from agent import learning, report

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+import case_histories as histories
 import pytest
-import report_histories as histories
 
 from agent import report
 

@@ -1,6 +1,6 @@
 """What the story holds: iterations, causes, what came of each patch, what to do next."""
 
-import report_histories as histories
+import case_histories as histories
 
 from agent import report
 from agent.events import Cancelled, Checked, Delivered, Escalated, Failed, Requested

@@ -2,8 +2,8 @@
 
 from typing import get_args
 
+import case_histories as histories
 import pytest
-import report_histories as histories
 
 from agent import report, verdicts
 from agent.events import EndVerdict
