@@ -75,9 +75,32 @@ def test_diagnosis_is_scored_beside_a_baseline(tmp_path: Path) -> None:
     texts = tmp_path / "texts.jsonl"
     row = {"id": "1", "text": "ModuleNotFoundError: No module named 'cv2'"}
     texts.write_text(json.dumps(row | {"category": "dependency"}) + "\n")
-    ended, found = bench(tmp_path, "diagnosis", str(texts))
+    ended, found = bench(tmp_path, "diagnosis", str(texts), "--only")
     assert ended == 0
-    assert found["runmend"]["category_right"] == found["baseline"]["category_right"] == 1.0
+    scored = found["sets"]["texts"]
+    assert scored["runmend"]["category_right"] == scored["baseline"]["category_right"] == 1.0
+    assert scored["runmend"]["by_category"] == {"dependency": "1/1"}
+    assert scored["runmend"]["evidence_valid"] == 1.0
+
+
+def test_diagnosis_fails_beyond_its_bound(tmp_path: Path) -> None:
+    texts = tmp_path / "texts.jsonl"
+    row = {"id": "1", "text": "ModuleNotFoundError: No module named 'cv2'"}
+    texts.write_text(json.dumps(row | {"category": "network"}) + "\n")
+    ended, found = bench(tmp_path, "diagnosis", str(texts), "--only")
+    assert ended == 1
+    assert values(found)["texts: confident_wrong"] == 1.0
+
+
+def test_a_log_of_any_make_is_read_in_bounded_memory(tmp_path: Path) -> None:
+    texts = tmp_path / "texts.jsonl"
+    row = {"id": "1", "text": "ModuleNotFoundError: No module named 'cv2'"}
+    texts.write_text(json.dumps(row | {"category": "dependency"}) + "\n")
+    sized = ("--only", "--speed", "--megabytes", "4")
+    _, found = bench(tmp_path, "diagnosis", str(texts), *sized)
+    assert values(found)["peak memory, MB"] < 400
+    assert values(found)["logs whose end was missed"] == 0
+    assert values(found)["share of a re.search loop"] < 1 / 20
 
 
 def test_polling_stands_beside_its_baselines(tmp_path: Path) -> None:

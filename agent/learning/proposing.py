@@ -26,7 +26,6 @@ from agent.records import Category, Failure
 from agent.redaction import printable
 
 _ERROR = re.compile(r"(?i)\b\w*(?:error|exception|failed|failure|denied|refused|not found)\b")
-_FINE = "finished without errors"
 _UNKNOWN_CAUSE = "Not known yet: write why this happens, in one sentence."
 _UNKNOWN_SOLUTION = "Not known yet: write what a person should do."
 _BRACES = str.maketrans("{}", "()")
@@ -245,7 +244,8 @@ def _near_miss(candidate: Candidate, line: str, before: Matrix, former: Sequence
             break
         if len(text) < _READABLE and not _in(candidate, text):
             return text
-    return _FINE
+    named = sorted(_words(generalising.words(line)), key=len)[-2:]
+    return f"INFO {' and '.join(named) or 'all'}: fine"
 
 
 def _in(candidate: Candidate, text: str) -> bool:

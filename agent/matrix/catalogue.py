@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from pydantic import JsonValue
 
-from agent.matrix import diagnosing, identity, linting, reading, structure
+from agent.matrix import confidence, diagnosing, fallback, identity, linting, reading, structure
 from agent.matrix.diagnosing import Hit
 from agent.matrix.entries import Entry, Placed, read, shipped
 from agent.matrix.frames import Frame
@@ -44,14 +44,20 @@ class Explanation(NamedTuple):
     """Best first."""
     refused: tuple[str, ...]
     """Entries whose pattern was found but which did not fit, with the reason."""
+    won: tuple[str, ...] = ()
+    """Why the first one considered wins over the next ones, or that it is a tie."""
+    traits: confidence.Features | None = None
+    """What its confidence is made of; None where the platform's word decides, or nothing fits."""
 
     def lines(self) -> tuple[str, ...]:
         """Return it in words, one line each."""
         chosen = self.diagnosis.entry or self.diagnosis.verdict.replace("_", " ")
         said = [f"{chosen}  {self.diagnosis.confidence:.2f}"]
+        said += [f"    why  {reason}" for reason in self.won]
         said += [f"  {c.score:5.1f}  {c.entry}  line {c.line}: {c.why}" for c in self.considered]
         said += [f"     no  {reason}" for reason in self.refused]
-        said += [f"   near  {near}" for near in self.diagnosis.nearest]
+        if self.diagnosis.verdict != "diagnosed":
+            said += [f"   near  {near}" for near in self.diagnosis.nearest]
         return tuple(said)
 
 
@@ -120,6 +126,7 @@ class Matrix:
         found = self._matcher.find(
             log.reading, code=log.code, exit_code=log.exit_code, platform=platform
         )
+        found = fallback.added(self.entries.values(), found, log.reading)
         considered = tuple(
             Considered(h.entry.id, _number(log, h.at), round(h.score, 1), h.why) for h in found.hits
         )
@@ -128,15 +135,18 @@ class Matrix:
         if not log.failed and _shows_no_failure(log.reading, hits):
             return Explanation(Diagnosis(verdict="no_failure"), considered, refused)
         if hits:
-            return Explanation(self._diagnosed(log, hits), considered, refused)
+            told = tuple(confidence.reasons(hits, log.reading))
+            traits = confidence.features(hits, log.reading) if hits[0].at is not None else None
+            return Explanation(self._diagnosed(log, hits), considered, refused, told, traits)
         return Explanation(self._not_determined(log, found), considered, refused)
 
     def _diagnosed(self, log: _Log, hits: Sequence[Hit]) -> Diagnosis:
         best = hits[0]
         entry = best.entry
         at = best.at if best.at is not None else log.reading.final
-        parameters = {key: _masked(value)[:500] for key, value in best.parameters.items()}
+        parameters = _all_masked(best.parameters)
         frame = None if at is None else structure.own_frame(log.reading, at)
+        tie = confidence.tie(hits, log.reading)
         return Diagnosis(
             verdict="diagnosed",
             entry=entry.id,
@@ -148,7 +158,8 @@ class Matrix:
             fixer=entry.fixer,
             transient=entry.transient,
             wait_s=entry.wait,
-            confidence=diagnosing.confidence(hits, log.reading),
+            confidence=confidence.of(hits, log.reading),
+            nearest=(tie,) if tie else (),
             parameters=parameters,
             evidence=_evidence(log, best, frame),
             identity=_identity(log.reading, at, parameters),
@@ -244,8 +255,16 @@ def _identity(log: Reading, at: int | None, parameters: dict[str, str]) -> Ident
     found = identity.with_parameters(identity.of(log, at), parameters)
     if found is None:
         return None
-    shown = {key: _masked(value)[:500] for key, value in found.parameters.items()}
-    return found.model_copy(update={"code": _masked(found.code), "parameters": shown})
+    return found.model_copy(update={"parameters": _all_masked(found.parameters)})
+
+
+def _all_masked(parameters: dict[str, str]) -> dict[str, str]:
+    """Return parameters masked and cut; together, for each masking reads the environment."""
+    values = _masked("\n".join(" ".join(value.split()) for value in parameters.values()))
+    kept = values.split("\n")
+    if len(kept) != len(parameters):
+        kept = [_masked(value) for value in parameters.values()]
+    return {name: value[:500] for name, value in zip(parameters, kept, strict=False)}
 
 
 def _place(frame: Frame | None) -> Location | None:

@@ -1,12 +1,11 @@
 """A log becomes a diagnosis: every entry that is found is scored, the best one explains it.
 
-    score = level of the entry (a cause 60, a general fallback 30)
+    score = level of the entry (a cause 60, a symptom 42, a general fallback 30)
           + kind of line it was found in (`structure.Kind`)
-          + how much of the line its pattern spells out (0 to 8)
+          + how much of the line its pattern spells out (0 to 8), and 2 where its `requires` are met
 
-Rules kept here: specific beats general, the final exception beats a mention; confidence falls with
-the line's kind and with a rival of another category that is about as good; what scores less than
-`ENOUGH` proves nothing.
+Rules kept here: specific beats general, the final exception beats a mention; what scores less than
+`ENOUGH` proves nothing. How sure the best one is, `confidence` says.
 """
 
 import re
@@ -18,17 +17,9 @@ from agent.matrix.entries import Entry
 from agent.matrix.structure import Kind, Reading
 
 ENOUGH = 40.0
-_LEVEL = {"cause": 60.0, "general": 30.0}
-_DOUBT = {
-    Kind.FINAL: 0.0,
-    Kind.EXCEPTION: 0.0,
-    Kind.ERROR: 0.02,
-    Kind.PLAIN: 0.06,
-    Kind.INFO: 0.12,
-    Kind.CODE: 0.4,
-    Kind.WARN: 0.35,
-    Kind.NOISE: 0.6,
-}
+_LEVEL = {"cause": 60.0, "symptom": 42.0, "general": 30.0}
+_MET = 2.0
+"""Points for an entry whose `requires` are met: it says more than one without."""
 _JOINED_LINES = 4000
 _LOUD = (
     r"(?i)error|exception|traceback|fail|fatal|critical|severe|caused by|killed|denied|cannot|"
@@ -44,11 +35,14 @@ class Hit(NamedTuple):
     at: int | None
     """Index of the line; None where the platform's word or exit code says it."""
     score: float
-    sure: float
     parameters: dict[str, str]
     proof: tuple[int, ...]
     """Indices of the lines that prove it."""
     why: str
+    literals: int = 0
+    """Characters that its pattern spells out."""
+    joined: bool = False
+    """Found only in lines joined together."""
 
 
 class Found(NamedTuple):
@@ -93,7 +87,7 @@ class Matcher:
         """
         best: dict[str, Hit] = {}
         refused: dict[str, tuple[Entry, str]] = {}
-        foreign = {e.id for e in self._entries if _is_foreign(e, platform)}
+        foreign = {e.id for e in self._entries if _is_foreign(e, platform)} if platform else set()
         for pattern, at, text in self._matches(reading):
             if pattern.entry.id in foreign:
                 continue
@@ -105,10 +99,18 @@ class Matcher:
         for hit in self._by_code(code, exit_code):
             if hit.entry.id not in best or hit.score > best[hit.entry.id].score:
                 best[hit.entry.id] = hit
-        overruled = {o for hit in best.values() if hit.score >= ENOUGH for o in hit.entry.over}
+        overruled = {
+            other: hit for hit in best.values() if hit.score >= ENOUGH for other in hit.entry.over
+        }
         hits = [hit for hit in best.values() if hit.entry.id not in overruled]
-        hits.sort(key=lambda hit: (-hit.score, hit.at if hit.at is not None else -1))
-        return Found(hits, [pair for key, pair in refused.items() if key not in best])
+        hits.sort(key=_order)
+        left = [pair for key, pair in refused.items() if key not in best]
+        left += [
+            (best[key].entry, f"it gives way to {hit.entry.id}, which is there too (`over`)")
+            for key, hit in overruled.items()
+            if key in best
+        ]
+        return Found(hits, left)
 
     def _matches(self, reading: Reading) -> Iterator[tuple[Pattern, int, bytes]]:
         """Yield what is found in single lines, then what only lines joined together show."""
@@ -162,25 +164,25 @@ class Matcher:
         follows = reading.final is not None and 0 < at - reading.final <= 6 and kind is Kind.PLAIN
         own = reading.lines[at].clean
         joined = len(text) > len(patterns.encoded(own))
-        weight = min(patterns.spelled_out(pattern.text) / 4, 8.0)
+        literals = patterns.spelled_out(pattern.text)
+        weight = min(literals / 4, 8.0)
         score = _LEVEL[entry.level] + kind.weight + weight + (8 if follows else 0)
-        score -= 4 if joined else 0
+        score += (_MET if entry.requires else 0) - (4 if joined else 0)
         if joined:
             proof.append(min(at + 1, len(reading.lines) - 1))
-        sure = entry.sure - (0.02 if follows else _DOUBT[kind]) - (0.03 if joined else 0)
         named = {key: identity.plain_name(value) for key, value in parameters.items()}
-        why = f"{entry.level} in {kind.words}, pattern weight {weight:.1f}"
-        return Hit(entry, at, score, max(sure, 0.05), named, _unique(proof), why), ""
+        why = f"{entry.level} in {kind.words}, its pattern spells out {literals} characters"
+        return Hit(entry, at, score, named, _unique(proof), why, literals, joined), ""
 
     def _by_code(self, code: str, exit_code: int | None) -> Iterator[Hit]:
         for entry in self._entries:
             if code and code in entry.codes:
                 said = f"the platform says {code}"
                 score = 96.0 if entry.level == "cause" else 42.0
-                yield Hit(entry, None, score, entry.sure, {}, (), said)
+                yield Hit(entry, None, score, {}, (), said)
             if exit_code is not None and exit_code in entry.exit_codes:
                 score = 84.0 if entry.level == "cause" else 50.0
-                yield Hit(entry, None, score, entry.sure, {}, (), f"exit code {exit_code}")
+                yield Hit(entry, None, score, {}, (), f"exit code {exit_code}")
 
 
 def _better(known: Hit | None, hit: Hit) -> Hit:
@@ -193,20 +195,9 @@ def _better(known: Hit | None, hit: Hit) -> Hit:
     return first._replace(parameters={**second.parameters, **first.parameters})
 
 
-def confidence(hits: Sequence[Hit], reading: Reading) -> float:
-    """Return how sure the first hit is, lower where another category is about as good."""
-    best = hits[0]
-    sure = best.sure
-    rivals = [hit for hit in hits[1:] if hit.entry.category != best.entry.category]
-    if rivals and best.score - rivals[0].score < 4:
-        sure -= 0.2
-    elif rivals and best.score - rivals[0].score < 10 and best.entry.level == "cause":
-        sure -= 0.05
-    if best.at is not None and reading.final not in (None, best.at):
-        explained = any(hit.at == reading.final for hit in hits)
-        far = abs(best.at - (reading.final or 0)) > 6
-        sure -= 0.08 if not explained and far else 0.0
-    return round(min(max(sure, 0.05), 0.99), 2)
+def _order(hit: Hit) -> tuple[float, int, int]:
+    """Return what hits are put in order by: score, then what spells out more, then the first."""
+    return -hit.score, -hit.literals, hit.at if hit.at is not None else -1
 
 
 def _is_foreign(entry: Entry, platform: str | None) -> bool:
@@ -233,7 +224,7 @@ def _unique(items: Sequence[int]) -> tuple[int, ...]:
 
 def nearest(entries: Iterable[Entry], found: Found, line: str) -> tuple[str, ...]:
     """Return up to three entries that come closest, each with why it did not fit."""
-    said = [f"{hit.entry.id}: found, but only in {hit.why.split(' in ')[-1]}" for hit in found.hits]
+    said = [f"{hit.entry.id}: found, but only as a {hit.why}" for hit in found.hits]
     said += [f"{entry.id}: its words are there, but {reason}" for entry, reason in found.refused]
     if len(said) < 3 and line:
         words = _words(line)

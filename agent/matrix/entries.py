@@ -18,8 +18,9 @@ from agent.records import Category, Record, Remedy
 
 Pattern = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 Words = Annotated[str, StringConstraints(min_length=1, max_length=4000, strip_whitespace=True)]
-Level = Literal["cause", "general"]
-"""`cause` names what is wrong; `general` is a fallback by class that any cause beats."""
+Level = Literal["cause", "symptom", "general"]
+"""`cause` names what is wrong; `symptom` what could not be done, for one of several causes, which
+any cause in sight beats; `general` is a fallback by class, which both beat."""
 
 
 class Entry(Record):
@@ -43,6 +44,10 @@ class Entry(Record):
     """Platform words (`Failure.code`) that are this failure, whatever the log says."""
     exit_codes: tuple[int, ...] = ()
     """Exit codes that are this failure where the log names nothing better."""
+    conditions: tuple[str, ...] = ()
+    """Globs over native codes (`*_ALREADY_EXISTS*`): a fallback for those without an entry."""
+    sqlstates: tuple[str, ...] = ()
+    """Prefixes of SQLSTATEs, a fallback for conditions whose name says nothing."""
     over: tuple[str, ...] = ()
     """Entries that give way wherever this one is found too."""
     cause: Words
@@ -53,7 +58,8 @@ class Entry(Record):
     wait: Seconds = 0.0
     """How long to wait before a rerun."""
     confidence: Annotated[float, Field(gt=0, le=1)] | None = None
-    """How sure a match on the final exception's own line is; unsaid: 0.9, general 0.7."""
+    """How sure a match on the final exception's own line is; unsaid: 0.9, symptom 0.8, general
+    0.7."""
     sources: Annotated[tuple[Words, ...], Field(min_length=1)]
     examples: Annotated[tuple[Words, ...], Field(min_length=1)]
     """Texts that must reach this entry; `code: message` lines are matched like any others."""
@@ -62,8 +68,8 @@ class Entry(Record):
 
     @model_validator(mode="after")
     def _can_be_reached(self) -> "Entry":
-        if not (self.match or self.codes or self.exit_codes):
-            raise ValueError("nothing reaches it; give match, codes or exit_codes")
+        if not (self.match or self.codes or self.exit_codes or self.names):
+            raise ValueError("nothing reaches it; give match, codes, exit_codes or conditions")
         if self.transient and self.remedy != "rerun":
             raise ValueError("transient goes with remedy: rerun")
         if self.fixer and self.remedy not in ("fix", "run_prerequisite"):
@@ -71,11 +77,16 @@ class Entry(Record):
         return self
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What of an error's own name it is reached by."""
+        return (*self.conditions, *self.sqlstates)
+
+    @property
     def sure(self) -> float:
         """Confidence before the line's kind and rivals are considered."""
         if self.confidence is not None:
             return self.confidence
-        return 0.9 if self.level == "cause" else 0.7
+        return {"cause": 0.9, "symptom": 0.8, "general": 0.7}[self.level]
 
 
 class Placed(NamedTuple):

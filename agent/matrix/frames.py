@@ -85,7 +85,7 @@ _CALLED = re.compile(r"^(?P<path>(?:[A-Za-z]:)?[^\s:\"']{1,400}):(?P<line>\d{1,9
 _CALLED_CELL = re.compile(r"^line (?P<line>\d{1,9}) in cell \[(?P<cell>\d{1,9})\]$")
 _QUERY = re.compile(
     r"\(line (?P<line>\d{1,9}), pos(?:ition)? \d|^\s*LINE (?P<line2>\d{1,9}): |"
-    r"(?:^|[\s(,])line (?P<line3>\d{1,9})(?: at position \d|:\d+:|, column:? \d|:\d+$)"
+    r"(?:^|[\s(,])line (?P<line3>\d{1,9})(?:,? (?:at )?pos(?:ition)? \d|:\d+: )"
 )
 _ROUTINE = re.compile(r'ORA-06512: at "(?P<path>(?!SYS\.)[\w$#.]{1,200})", line (?P<line>\d{1,9})')
 _SHOWN = 20

@@ -9,7 +9,7 @@ https://docs.databricks.com/aws/en/error-messages/error-classes
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from agent.matrix import raised, services
@@ -25,7 +25,8 @@ _LOUD = (Kind.FINAL, Kind.EXCEPTION, Kind.ERROR)
 _STOP = re.compile(
     r"^\s*(?:at [\w.$/<>@-]+\(|\.\.\. \d+ (?:more|common)|(?:\[\d+\] )?File [\"<~/]|Traceback|"
     r"Caused by|During handling|The above exception|JVM stacktrace|Driver stacktrace|-{10,}|"
-    r"== (?:SQL|DataFrame)|!?'[A-Z]\w+\b|[+:]- |[A-Z]\w+ \[\w+#\d|\d{2,4}[-/]\d\d[-/T]|Suppressed: |Sent to Lambda)"
+    r"== (?:SQL|DataFrame)|!?'[A-Z]\w+\b|[+:]- |[A-Z]\w+ \[\w+#\d|\d{2,4}[-/]\d\d[-/T]|"
+    r"Suppressed: |Sent to Lambda)"
 )
 _FRAMED = re.compile(
     r"^\s*(?:at [\w.$/<>@-]+\(|\.\.\. \d+ more|(?:\[\d+\] )?File |Traceback|Caused by|"
@@ -38,10 +39,17 @@ NATIVE, CLASS, BARE = 3, 2, 1
 class Message(NamedTuple):
     """One message of a log: the line that starts it, and all of its text."""
 
+    at: int
+    """Index of the line that starts it."""
     head: str
+    """That line."""
     text: str
     sparkish: bool
     """It, or what stands near it, is of Spark."""
+    loud: bool
+    """The line that starts it is an exception or an error."""
+    name: str | None
+    """The class that its traceback ends with, as written."""
 
 
 class Named(NamedTuple):
@@ -49,6 +57,8 @@ class Named(NamedTuple):
 
     identity: Identity
     rank: int
+    at: int = 0
+    """Index of the line that starts the message."""
 
 
 def of(reading: Reading, at: int | None) -> Identity | None:
@@ -56,10 +66,18 @@ def of(reading: Reading, at: int | None) -> Identity | None:
 
     None where the text shows no name at all.
     """
-    found = _best(reading, (at, reading.final))
-    if found is None and at is None:
-        found = _best(reading, _loudest(reading))
+    found = best(reading, at)
     return found.identity if found else None
+
+
+def best(reading: Reading, at: int | None = None) -> Named | None:
+    """Return the same with what it was found in."""
+    found = _best(reading, (at, reading.final))
+    if found is None or found.rank == BARE:
+        other = _best(reading, _loudest(reading))
+        if other is not None and (found is None or other.rank > found.rank):
+            found = other
+    return found
 
 
 def _best(reading: Reading, indices: Iterable[int | None]) -> Named | None:
@@ -69,16 +87,20 @@ def _best(reading: Reading, indices: Iterable[int | None]) -> Named | None:
         if at is None or (first is not None and (at == first or abs(at - first) > _NEAR)):
             continue
         first = at if first is None else first
-        got = named(message(reading, at))
+        told = message(reading, at)
+        got = named(told)
         if got is not None and (best is None or got.rank > best.rank):
-            best = got
+            best = got._replace(at=told.at)
     return best
 
 
 def _loudest(reading: Reading) -> Iterator[int]:
-    """Yield the error lines worth asking where a log has no exception, the last ones first."""
+    """Yield the error lines worth asking where nothing better has a name, the last ones first."""
     loud = [at for at, kind in enumerate(reading.kinds) if kind in _LOUD]
     yield from loud[:-9:-1]
+    if not loud:
+        plain = [at for at, kind in enumerate(reading.kinds) if kind is Kind.PLAIN]
+        yield from plain[:-17:-1]
 
 
 def message(reading: Reading, at: int) -> Message:
@@ -93,7 +115,16 @@ def message(reading: Reading, at: int) -> Message:
     text = "\n".join(lines[head:end])[:_CHARACTERS]
     below = "\n".join(line[:300] for line in lines[end : end + 20])
     above = "\n".join(line[:300] for line in lines[max(head - 6, 0) : head])
-    return Message(lines[head], text, bool(_SPARK.search(f"{above}\n{text}\n{below}")))
+    start = max(at - _LINES, 0) + head
+    raised_here = (one.name for one in reading.traces.raised if one.at == start)
+    return Message(
+        at=start,
+        head=lines[head],
+        text=text,
+        sparkish=bool(_SPARK.search(f"{above}\n{text}\n{below}")),
+        loud=kinds[head] in _LOUD,
+        name=next(raised_here, None),
+    )
 
 
 _SPARK = re.compile(
@@ -132,14 +163,15 @@ def named(told: Message) -> Named | None:
     """Return the name of one message, None where it has none."""
     from agent.matrix import spark
 
-    carrier = raised.carried(told.head)
-    found = spark.condition(told.text, sparkish=told.sparkish, loud=carrier is not None)
+    carrier = raised.carried(told.head, told.name)
+    found = spark.condition(told.text, sparkish=told.sparkish, loud=told.loud)
     if found is not None:
         before = raised.last_class(told.text[: found.start])
         exception = before or (raised.short(carrier[0]) if carrier else None)
+        unknown = found.system == "databricks"
         return Named(
             Identity(
-                system=found.system,
+                system="spark" if unknown and _is_pyspark(exception) else found.system,
                 code=found.code,
                 sqlstate=found.sqlstate,
                 exception=exception,
@@ -150,23 +182,50 @@ def named(told: Message) -> Named | None:
     return _other(told, carrier)
 
 
+def _is_pyspark(exception: str | None) -> bool:
+    """Say whether a class is PySpark's own: what it carries is none of Databricks' conditions."""
+    return exception is not None and exception.startswith("PySpark")
+
+
 def _other(told: Message, carrier: tuple[str, str] | None) -> Named | None:
     exception = raised.short(carrier[0]) if carrier else None
-    for find in (services.oracle, services.aidp, services.api):
-        native = find(told.head) or find(told.text[:4000])
-        if native is not None:
-            return Named(_identity(native, exception, told), NATIVE)
+    natives = (services.aidp, services.termination, services.api)
+    if native := services.oracle(told.text[:4000]) or _first(natives, told):
+        return Named(_identity(native, exception, told), NATIVE)
     if carrier is not None:
         return Named(_class(told, *carrier), CLASS)
-    for find in (services.dbt, services.duckdb):
-        native = find(told.head) or find(told.text[:4000])
-        if native is not None:
-            return Named(_identity(native, None, told), CLASS)
+    if native := _first((services.dbt, services.duckdb), told):
+        return Named(_identity(native, None, told), CLASS)
+    if mentioned := raised.mentioned(told.head):
+        return Named(_class(told, *mentioned), CLASS)
+    return _bare(told)
+
+
+def _first(
+    finders: Iterable[Callable[[str], services.Native | None]], told: Message
+) -> services.Native | None:
+    """Return what the first of these finds in a message's first line, else in all of it."""
+    return next(
+        (
+            found
+            for find in finders
+            for text in (told.head, told.text)
+            if (found := find(text[:4000]))
+        ),
+        None,
+    )
+
+
+def _bare(told: Message) -> Named | None:
+    """Return a status, an exit code, a signal or an SQLSTATE that stands alone."""
     status = services.status(told.head)
     if "status" in status:
         return Named(Identity(system="http", code=status["status"], parameters=status), BARE)
-    native = services.process(told.head)
-    return Named(_identity(native, None, told), BARE) if native else None
+    if native := services.process(told.head):
+        return Named(_identity(native, None, told), BARE)
+    shown = state(told.text)
+    system = "spark" if told.sparkish else "sql"
+    return Named(Identity(system=system, code=shown, sqlstate=shown), BARE) if shown else None
 
 
 def _identity(native: services.Native, exception: str | None, told: Message) -> Identity:

@@ -7,18 +7,22 @@ Source: https://github.com/google/re2/wiki/Syntax
 """
 
 import functools
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from agent.errors import MatrixError
+from agent.matrix import shapes
 
 _MEMORY = 8 << 20
 """Upper bound for one automaton's cache, bytes; it is filled only as far as texts need it."""
 
-_QUANTIFIER = re.compile(r"(?:[*+?]|\{(\d*)(?:,\d*)?\})\??")
-_OPENING = re.compile(r"\(\?(?:P<\w+>|[a-z]*:|[a-z]+(?=\)))|\(")
-_CHARACTERS = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]")
+_TOGETHER = 1500
+"""Patterns of one automaton: of more the literal pieces do not fit into its fixed memory."""
+
+PROGRAM = 2000
+"""Instructions that one pattern may compile to; a plain message takes as many as it has letters."""
+GAPS = 4
+"""Wide gaps that one pattern may have."""
 
 
 def _options() -> Any:
@@ -61,6 +65,21 @@ def refusal(pattern: str) -> str | None:
     return None
 
 
+def spelled_out(pattern: str) -> int:
+    """Return how many characters every text that matches must have literally."""
+    return shapes.shape(pattern).literals
+
+
+def excess(pattern: str) -> str | None:
+    """Return why a pattern that can be used should not be: it is too large, or too vague."""
+    shape, size = shapes.shape(pattern), int(_compiled(pattern).programsize)
+    if size > PROGRAM:
+        return f"compiles to {size:,} steps, at most {PROGRAM:,} are meant; shorten its {{n,m}}"
+    if shape.gaps > GAPS:
+        return f"has {shape.gaps} wide gaps, at most {GAPS} are meant; make two patterns of it"
+    return None
+
+
 def encoded(text: str) -> bytes:
     """Return the bytes that patterns are matched against."""
     return text.encode("utf-8", "replace")
@@ -99,62 +118,29 @@ class PatternSet:
     """
 
     def __init__(self, patterns: Sequence[str]) -> None:
-        import re2
-
-        self._filter = re2.Filter()
-        options = _options()
-        for pattern in patterns:
-            try:
-                self._filter.Add(pattern.encode("ascii"), options)
-            except (re2.error, UnicodeEncodeError) as error:
-                raise MatrixError(f"pattern {pattern!r}: {refusal(pattern)}") from error
-        self._empty = not patterns
-        if patterns:
-            self._filter.Compile()
+        self._parts = [
+            (start, _filter(patterns[start : start + _TOGETHER]))
+            for start in range(0, len(patterns), _TOGETHER)
+        ]
 
     def match(self, text: bytes) -> Sequence[int]:
         """Return the indices of the patterns found in `text`, in order."""
-        if self._empty or not text:
+        if not text:
             return ()
-        indices: Sequence[int] = self._filter.Match(text) or ()
-        return sorted(indices)
+        return [
+            start + index for start, part in self._parts for index in sorted(part.Match(text) or ())
+        ]
 
 
-@functools.lru_cache(maxsize=4096)
-def spelled_out(pattern: str) -> int:
-    """Return how many characters every text that matches must have literally."""
-    count, at = _alternatives(pattern, 0)
-    return count if at >= len(pattern) else 0
+def _filter(patterns: Sequence[str]) -> Any:
+    import re2
 
-
-def _alternatives(pattern: str, at: int) -> tuple[int, int]:
-    """Return the literals of the poorest alternative from `at` on, and where the group ends."""
-    fewest, here = None, 0
-    while at < len(pattern) and pattern[at] != ")":
-        if pattern[at] == "|":
-            fewest = here if fewest is None else min(fewest, here)
-            here, at = 0, at + 1
-            continue
-        count, at = _atom(pattern, at)
-        repeat = _QUANTIFIER.match(pattern, at)
-        if repeat:
-            at = repeat.end()
-            least = repeat[1] or ("1" if repeat[0][0] == "+" else "0")
-            count *= min(int(least), 1)
-        here += count
-    return (here if fewest is None else min(fewest, here)), at
-
-
-def _atom(pattern: str, at: int) -> tuple[int, int]:
-    """Return the literals of one atom, and where it ends."""
-    char = pattern[at]
-    if char == "(":
-        opening = _OPENING.match(pattern, at)
-        inner, end = _alternatives(pattern, opening.end() if opening else at + 1)
-        return inner, end + 1
-    if char == "[":
-        closing = _CHARACTERS.match(pattern, at)
-        return 0, closing.end() if closing else at + 1
-    if char == "\\":
-        return int(not pattern[at + 1 : at + 2].isalnum()), at + 2
-    return int(char not in ".^$"), at + 1
+    made = re2.Filter()
+    options = _options()
+    for pattern in patterns:
+        try:
+            made.Add(pattern.encode("ascii"), options)
+        except (re2.error, UnicodeEncodeError) as error:
+            raise MatrixError(f"pattern {pattern!r}: {refusal(pattern)}") from error
+    made.Compile()
+    return made

@@ -169,27 +169,59 @@ def gather(source: Source, interesting: Callable[[bytes], bool]) -> list[Text]:
 
 
 def _reduced(stream: Iterable[Piece], interesting: Callable[[bytes], bool]) -> Iterator[Piece]:
-    """Yield what is kept of a long text: at most `_HEAD` + 2 * `_KEPT` + `_TAIL` pieces."""
-    first: list[Piece] = []
-    last: deque[Piece] = deque(maxlen=_KEPT)
-    skipped: deque[Piece] = deque(maxlen=_TAIL)
+    """Yield what is kept of a long text: at most `_HEAD` + 2 * `_KEPT` + `_TAIL` lines' worth."""
+    first, last, skipped = _Kept(_KEPT), _Kept(_KEPT), _Kept(_TAIL)
     alike: Counter[str] = Counter()
     after = _HEAD
     for piece in stream:
-        kept = first if len(first) < _KEPT else last
+        kept = last if first.full else first
         if interesting(piece.data) and _is_new(piece.data, alike):
-            kept.extend(list(skipped)[-_BEFORE:])
-            kept.append(piece)
+            for before in list(skipped.pieces)[-_BEFORE:]:
+                kept.add(before)
+            kept.add(piece)
             skipped.clear()
             after = _AFTER
         elif after and len(piece.data) < LINE:
-            kept.append(piece)
+            kept.add(piece)
             after -= 1
         else:
-            skipped.append(piece)
-    yield from first
-    yield from last
-    yield from skipped
+            skipped.add(piece)
+    yield from first.pieces
+    yield from last.pieces
+    yield from skipped.pieces
+
+
+class _Kept:
+    """The last pieces, as many as are worth `most` lines; one is always kept.
+
+    A piece is worth the lines that it holds folded up, and one for each 2 KB: neither long lines
+    nor records with whole traces in them make memory grow.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.pieces: deque[Piece] = deque()
+        self._most, self._worth = most, 0
+
+    @property
+    def full(self) -> bool:
+        """Whether the next piece may push out the first one."""
+        return self._worth >= self._most
+
+    def add(self, piece: Piece) -> None:
+        """Take a piece in, let go of the oldest ones that are too many."""
+        self.pieces.append(piece)
+        self._worth += _worth(piece.data)
+        while self._worth > self._most and len(self.pieces) > 1:
+            self._worth -= _worth(self.pieces.popleft().data)
+
+    def clear(self) -> None:
+        """Let go of all."""
+        self.pieces.clear()
+        self._worth = 0
+
+
+def _worth(line: bytes) -> int:
+    return 1 + len(line) // 2048 + line.count(b"\\n") + line.count(b"\r")
 
 
 def _is_new(line: bytes, alike: Counter[str]) -> bool:

@@ -46,20 +46,25 @@ PROCESS = re.compile(r"CalledProcessError|SystemExit|Bash command failed")
 """Wrappers of what another process said before, not in their own message."""
 SECONDARY = re.compile(
     r"Exception ignored in|Error in sys\.excepthook|Error in atexit|"
-    r"(?i:fail(?:ed|ure)|error|exception).{0,40}(?i:callback|send(?:ing)? (?:the )?(?:e-?mail|alert|"
-    r"notification|metrics)|shutting down|clos(?:ing|e) (?:the )?(?:connection|session))"
+    r"(?i:failed|failure|error|exception).{0,40}(?i:callback|send(?:ing)? (?:the )?(?:e-?mail|"
+    r"alert|notification|metrics)|shutting down|(?:closing|close) (?:the )?(?:connection|session))"
 )
 """What goes wrong beside or after the failure itself."""
 BRACKETED = re.compile(r"^\s*(?:Error: |: |Caused by: )?\[[A-Z][A-Z0-9]+(?:[_.][A-Z0-9]+)+\]")
 """A condition in brackets at the start of a message."""
+CONDITION = re.compile(r"(?:^|(?:Error|Exception): )\[[A-Z][A-Z0-9]+(?:[_.][A-Z0-9]+)+\] ")
+"""A condition at the start of a line or of an exception's message: no words of it are a retry."""
 RECORD = re.compile(
     r"^\s*(?:\[?(?:\d{2,4}[-/.:]\d\d|[A-Z][a-z]{2} \d)|Traceback|Caused by|at |File |-{4,}|"
     r"During handling|The above|[>$#] |\+-|\|)"
 )
 """The start of a record of its own."""
+BORDER = re.compile(r"^\+[-+=]{3,}\+$")
+"""The line around the rows of a table that was printed."""
+LOGGED_JAVA = re.compile(r"(?!pyspark\.|py4j\.)[a-z][\w$]*(?:\.[\w$]+)*\.[A-Z]")
+"""The exception that a Java logger prints below its record."""
 JVM_RECORD = re.compile(r"^\s*\d\d/\d\d/\d\d \d\d:\d\d:\d\d WARN ")
 """A warning of Spark's own log, which no Python trace belongs to."""
-DIRECT = "The above exception was the direct cause of the following exception"
 ERRORISH = re.compile(
     r"(?i)^[^a-z]{0,80}(?:[a-z_.-]{1,40}: ){0,3}(?:error|fatal|failed|failure|exception|panic|"
     r"abort(?:ed)?|runtime error|database error|compilation error|parsing error|cannot|could not|"
@@ -84,7 +89,8 @@ RETRIED = re.compile(
     r"retry(?:ing)? (?:in|after|attempt)|retry \d+(?:/| of )\d+|"
     r"attempt \d+ (?:of|/) ?\d+ failed|up_for_retry|"
     r"backing off|falling back|ignoring|(?<!commands )ignored|skipping|"
-    r"continuing (?:without|anyway)|using (?:the )?(?:builtin|default)|deprecat\w*|recovered|non-fatal)\b|"
+    r"continuing (?:without|anyway)|using (?:the )?(?:builtin|default)|deprecat\w*|recovered|"
+    r"non-fatal)\b|"
     r"(?:^|[\s:])[A-Z]\w{0,60}Warning: "
 )
 GAVE_UP = re.compile(
@@ -130,5 +136,6 @@ WRAPPER = re.compile(
     r"AirflowException: (?:Task|Pod|The (?:bash|pod)|Job run|DBT|Cannot execute)|TaskFailed|"
     r"SubprocessError|DbtRuntimeError: Runtime Error|ExceptionGroup|RunExecutionError|"
     r"DagsterExecutionStep|TriggerFailure|BackendException|ReflectiveOperation|RetryError|"
-    r"_InactiveRpcError|FlowRunFailed|User class threw|SparkUserAppException|RuntimeException: Failed to run"
+    r"_InactiveRpcError|FlowRunFailed|User class threw|SparkUserAppException|"
+    r"RuntimeException: Failed to run"
 )

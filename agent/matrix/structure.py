@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import NamedTuple
 
-from agent.matrix import frames, prefixes, signals, traces
+from agent.matrix import chains, frames, prefixes, signals, traces
 from agent.matrix.frames import Frame
 from agent.matrix.prefixes import Body
 from agent.matrix.reading import Text
@@ -88,7 +88,11 @@ def _traced(lines: Sequence[Text], bodies: Sequence[Body], kinds: list[Kind]) ->
     """Return the exceptions with their frames; a line that ends a trace is one of them."""
     named = [kind is Kind.EXCEPTION for kind in kinds]
     quiet = [_is_quiet(text.clean[:1000], kind) for kind, text in zip(kinds, lines, strict=True)]
-    found = traces.read(bodies, named, quiet)
+    warned = [
+        kind is Kind.WARN and level(text.clean[:400])[0] in signals.WARNED
+        for kind, text in zip(kinds, lines, strict=True)
+    ]
+    found = traces.read(bodies, traces.Told(named, quiet, warned))
     for raised in found.raised:
         if raised.quiet and kinds[raised.at] is not Kind.NOISE:
             kinds[raised.at] = Kind.WARN
@@ -118,9 +122,13 @@ def _continues(line: str, kind: Kind) -> bool:
 
 
 def _spread(lines: Sequence[Text], kinds: list[Kind], continues: Sequence[bool]) -> None:
-    """Let the lines that go on with a warning, or with a logged piece of noise, be part of it."""
-    quiet = False
+    """Let the lines that go on with a warning or noise be part of it, and a table be no failure."""
+    quiet = table = False
     for at, text in enumerate(lines):
+        table = bool(signals.BORDER.match(text.clean)) or (table and text.clean[:1] == "|")
+        if table:
+            kinds[at] = Kind.WARN
+            continue
         word = level(text.clean[:400])[0]
         if word is not None:
             logged = word not in signals.QUIET and kinds[at] is Kind.NOISE
@@ -158,6 +166,8 @@ def _shape(line: str) -> Kind:
         return Kind.CODE
     word, rest = level(line)
     retried = bool(signals.RETRIED.search(line)) and not signals.GAVE_UP.search(line)
+    if retried and signals.CONDITION.search(line):
+        retried = False
     if (word in signals.WARNED and "Lost task" not in line) or retried:
         return Kind.WARN
     if exception_class(line) is not None:
@@ -178,7 +188,7 @@ def _mark_wrapped(found: Traces, kinds: list[Kind], texts: Sequence[str]) -> Non
     for top in found.raised:
         if top.outer is not None:
             continue
-        deepest = traces.cause(top, texts)
+        deepest = chains.cause(top, texts)
         at: Raised | None = deepest.outer
         for _ in range(200):
             if at is None:
@@ -190,9 +200,9 @@ def _mark_wrapped(found: Traces, kinds: list[Kind], texts: Sequence[str]) -> Non
 
 def _deepest(found: Traces, kinds: Sequence[Kind], texts: Sequence[str]) -> int | None:
     """Return the deepest cause of the last chain that is more than a bare wrapper."""
-    causes = [traces.cause(top, texts) for top in found.raised if top.outer is None]
+    causes = [chains.cause(top, texts) for top in found.raised if top.outer is None]
     candidates = [one for one in causes if kinds[one.at] is Kind.EXCEPTION]
-    concrete = [one for one in candidates if not traces.is_wrapper(one, texts[one.at])]
+    concrete = [one for one in candidates if not chains.is_wrapper(one, texts[one.at])]
     chosen = concrete or candidates
     return chosen[-1].at if chosen else None
 
@@ -209,7 +219,7 @@ def _succeeded(lines: Sequence[Text], kinds: Sequence[Kind]) -> bool:
 def own_frame(reading: Reading, at: int) -> Frame | None:
     """Return the innermost frame of the user's own code that belongs to the line `at`."""
     raised = raised_at(reading, at)
-    frame = traces.own_frame(raised) if raised is not None else None
+    frame = chains.own_frame(raised) if raised is not None else None
     return frame or frames.nearest(reading.traces.frames, at)
 
 

@@ -3,7 +3,6 @@
 import json
 import subprocess
 
-import pytest
 import yaml
 from cli_stage import UNKNOWN, Stage
 
@@ -148,20 +147,25 @@ def test_a_wrong_diagnosis_is_recorded_with_what_misled_and_a_better_entry_wins(
     assert stage.object()["causes"][0]["entry"] == own["id"]
 
 
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
+def test_what_cannot_be_learned_is_said_and_leaves_no_trace(stage: Stage) -> None:
+    none = stage.run("matrix", "top")
+    assert (none.code, "there is no state folder" in none.err) == (2, True), none.err
+    case = escalated(stage)
+    git(stage, "init", "-q")
+    for words, told in (
         (("--note", " "), "the note is empty"),
         (("--note", "x", "--category", "code-bug"), "did you mean code_bug"),
         (("--note", "x", "--commit", "0123abc"), "has no commit 0123abc"),
-    ],
-)
-def test_what_cannot_be_learned_is_said(stage: Stage, words: tuple[str, ...], told: str) -> None:
-    case = escalated(stage)
-    git(stage, "init", "-q")
-    done = stage.run("learn", case, *words)
-    assert (done.code, told in done.err) == (2, True), done.err
+    ):
+        done = stage.run("learn", case, *words)
+        assert (done.code, told in done.err) == (2, True), done.err
     assert stage.show(case)["learned"] == []
+    (row,) = stage.run("matrix", "top", "-o", "json").json["failures"]
+    assert (row["hits"], row["cases"], row["open"]) == (1, 1, 1)
+    assert row["entry"] in stage.run("matrix", "top").out
+    found = stage.run("matrix", "coverage", "-o", "json").json
+    assert found["entries"] >= found["hit_by_example"] > len(found["never"])
+    assert found["hit_by_case"] == int("." in row["entry"]), "an unknown failure hits no entry"
 
 
 def test_commands_that_diagnose_repeat_the_matrix_that_was_named(stage: Stage) -> None:
@@ -173,25 +177,8 @@ def test_commands_that_diagnose_repeat_the_matrix_that_was_named(stage: Stage) -
     assert f"--matrix '{own}'" in commands["resume"]
     assert "--matrix" not in commands["approve"]
     assert stage.typed(commands["resume"]) == 3
-
-
-def test_a_case_on_its_way_teaches_nothing_yet(stage: Stage) -> None:
-    stage.lay("one", files={"one.py": MENDABLE}, approve={"mode": "approve"})
-    case = stage.object()["case"]
-    done = stage.run("learn", case, "--note", "x")
-    assert (done.code, "is on its way" in done.err) == (2, True), done.err
-
-
-def test_coverage_and_top_count_what_was_hit(stage: Stage) -> None:
-    none = stage.run("matrix", "top")
-    assert (none.code, "there is no state folder" in none.err) == (2, True), none.err
-    escalated(stage)
-    (row,) = stage.run("matrix", "top", "-o", "json").json["failures"]
-    assert (row["hits"], row["cases"], row["open"]) == (1, 1, 1)
-    assert row["entry"] in stage.run("matrix", "top").out
-    found = stage.run("matrix", "coverage", "-o", "json").json
-    assert found["entries"] >= found["hit_by_example"] > len(found["never"])
-    assert found["hit_by_case"] == int("." in row["entry"]), "an unknown failure hits no entry"
+    early = stage.run("learn", found["case"], "--note", "x")
+    assert (early.code, "is on its way" in early.err) == (2, True), early.err
 
 
 def git(stage: Stage, *words: str) -> None:

@@ -69,10 +69,10 @@ def test_a_trace_of_library_frames_alone_names_no_place(shipped: matrix.Matrix) 
         ("[DELTA_ODD_THING] It is odd. SQLSTATE: KD009", "delta", "DELTA_ODD_THING", "KD009"),
         ("ORA-01017: invalid username/password", "oracle", "ORA-01017", None),
         ("WORKFLOW_EXECUTION_0049: Cluster not found", "aidp", "WORKFLOW_EXECUTION_0049", None),
-        ("requests.exceptions.HTTPError: 503 Server Error: x", "http", "503", None),
+        ("requests.exceptions.HTTPError: 503 Server Error: x", "http", "HTTPError", None),
         ("botocore.exceptions.NoCredentialsError: no", "python", "NoCredentialsError", None),
         ("java.lang.OutOfMemoryError: Java heap space", "java", "OutOfMemoryError", None),
-        ("_duckdb.ParserException: Parser Error: syntax error", "duckdb", "Parser Error", None),
+        ("_duckdb.ParserException: Parser Error: syntax error", "duckdb", "ParserException", None),
         ("zorp.ZorpError: odd", "python", "ZorpError", None),
     ],
 )

@@ -36,11 +36,11 @@ def run(shipped: matrix.Matrix, tmp_path: Path, code: str) -> Diagnosis:
         ("select * from order_items", "missing.table-duckdb", {"table": "order_items"}),
         ("selec 1", "sql.parse", {"near": "selec"}),
         ("select cast('x' as int)", "quality.cast", {"value": "x"}),
-        ("insert into sales values (1)", "schema.delta-write-mismatch", {}),
+        ("insert into sales values (1)", "schema.column-count", {}),
         ("create table sales(id int)", "conflict.table-exists", {"table": "sales"}),
         ("select * from 'dat/orders.csv'", "missing.upstream-file", {"path": "dat/orders.csv"}),
         ("select to_dte('a')", "missing.routine", {"routine": "to_dte"}),
-        ("select id, sum(amount) from sales", "spark.wrong-api-use", {}),
+        ("select id, sum(amount) from sales", "spark.aggregation", {}),
         ("select id from sales a, sales b", "schema.ambiguous", {"column": "id"}),
     ],
 )
