@@ -23,7 +23,8 @@ _OPEN = re.compile(
     r"|(?P<path>(?:[\w.-]+)?(?:/[\w.@=-]+){2,}|\b[\w-]+\.(?:py|sql|ipynb|csv|json|parquet|ya?ml)\b)"
     r"|(?P<name>(?<![\w.])(?=[\w.]*[a-z])\w+(?:[_.]\w+)+(?![\w.(:]))"
     r"|(?P<digits>[0-9]+(?:[.,:][0-9]+)*)"
-    r"|(?P<wide>[^\x20-\x7e]+)"
+    r"|(?P<wide>[^\x20-\x7e]+)",
+    re.ASCII,
 )
 _FORMS = {
     "masked": r"\S+",

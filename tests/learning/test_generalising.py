@@ -47,6 +47,7 @@ def test_the_narrowest_candidate_needs_the_users_own_file() -> None:
 
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=80))
 @example("\N{MATHEMATICAL BOLD DIGIT ZERO}")
+@example(":\N{SUPERSCRIPT ONE}.a")
 @example("it's 1.2.3 a/b/c 'x")
 def test_every_pattern_is_accepted_and_matches_what_it_was_made_from(message: str) -> None:
     for made in (pattern(message), pattern(message, names=True)):
