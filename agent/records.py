@@ -207,7 +207,7 @@ class Diagnosis(Record):
     identity: Identity | None = None
     location: Location | None = None
     nearest: tuple[str, ...] = ()
-    """When not determined: the nearest entries, each with why it did not fit."""
+    """When not determined: the nearest entries, each with why it did not fit; else a tied rival."""
     worth_reading: tuple[Line, ...] = ()
     """When not determined: the lines a person should read first."""
 

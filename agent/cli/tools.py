@@ -122,6 +122,7 @@ def _texts(file: IO[bytes], name: str) -> Iterator[tuple[str, str]]:
 
 def told(found: "Diagnosis") -> Iterator[str]:
     """Return a diagnosis in lines for a person."""
+    from agent.records import duration
     from agent.redaction import printable
 
     if found.verdict != "diagnosed":
@@ -134,11 +135,17 @@ def told(found: "Diagnosis") -> Iterator[str]:
         yield f"{found.category} · {printable(found.cause or found.title)}   {found.confidence:.2f}"
         for line in found.evidence:
             yield f"   {line.source}:{line.number:,}   {printable(line.text)[:200]}"
+    if (named := found.identity) is not None:
+        state = f"   SQLSTATE {named.sqlstate}" if named.sqlstate else ""
+        yield f"   error       {named.system} {printable(named.code)}{state}"
     if (where := found.location) is not None:
         yield f"   your code   {printable(where.place)}   {printable(where.code or '')}".rstrip()
     if found.verdict == "diagnosed":
         can = f" (runmend can: fixer {found.fixer})" if found.fixer else ""
-        again = " (a rerun usually cures it)" if found.transient else ""
+        for near in found.nearest:
+            yield f"   or          {printable(near)}"
+        wait = f", after {duration(found.wait_s)}" if found.wait_s else ""
+        again = f" (a rerun usually cures it{wait})" if found.transient else ""
         yield f"   do          {printable(found.solution)}{can}{again}"
         yield f"   entry       {found.entry}"
 

@@ -8,6 +8,7 @@ Rules kept here: specific beats general, the final exception beats a mention; wh
 `ENOUGH` proves nothing. How sure the best one is, `confidence` says.
 """
 
+import bisect
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -61,6 +62,28 @@ class Pattern(NamedTuple):
     text: str
 
 
+class _Lines:
+    """The lines of a reading as they are matched; each pattern looks at each line once."""
+
+    def __init__(self, encoded: Sequence[bytes]) -> None:
+        self.encoded = encoded
+        self._found: dict[str, list[int]] = {}
+
+    def near(self, at: int, pattern: str) -> int | None:
+        """Return the index of the line near `at` that matches, the nearest one, else None."""
+        found = self._found.get(pattern)
+        if found is None:
+            found = [i for i, line in enumerate(self.encoded) if patterns.found(pattern, line)]
+            self._found[pattern] = found
+        here = bisect.bisect_left(found, at)
+        near = [i for i in found[max(here - 1, 0) : here + 1] if at - _ABOVE <= i <= at + _BELOW]
+        return min(near, key=lambda i: (abs(i - at), i), default=None)
+
+    def groups(self, at: int, pattern: str) -> dict[str, str]:
+        """Return the named groups of a pattern in one line."""
+        return patterns.groups(pattern, self.encoded[at]) or {}
+
+
 class Matcher:
     """All patterns of a matrix as one automaton, and how hits are judged."""
 
@@ -70,8 +93,9 @@ class Matcher:
         self._set = patterns.PatternSet([pattern.text for pattern in self._patterns])
 
     def is_interesting(self, line: bytes) -> bool:
-        """Say whether a line of a long text is worth keeping."""
-        return patterns.found(_LOUD, line[:400]) or bool(self._set.match(line))
+        """Say whether a line of a long text is worth keeping, or some line of a block."""
+        start = line if b"\n" in line else line[:400]
+        return patterns.found(_LOUD, start) or bool(self._set.match(line))
 
     def find(
         self,
@@ -88,10 +112,11 @@ class Matcher:
         best: dict[str, Hit] = {}
         refused: dict[str, tuple[Entry, str]] = {}
         foreign = {e.id for e in self._entries if _is_foreign(e, platform)} if platform else set()
-        for pattern, at, text in self._matches(reading):
+        lines = _Lines([patterns.encoded(text.clean) for text in reading.lines])
+        for pattern, at, text in self._matches(reading, lines.encoded):
             if pattern.entry.id in foreign:
                 continue
-            hit, reason = self._judge(reading, pattern, at, text)
+            hit, reason = self._judge(reading, lines, pattern, at, text)
             if hit is None:
                 refused.setdefault(pattern.entry.id, (pattern.entry, reason))
             else:
@@ -112,9 +137,10 @@ class Matcher:
         ]
         return Found(hits, left)
 
-    def _matches(self, reading: Reading) -> Iterator[tuple[Pattern, int, bytes]]:
+    def _matches(
+        self, reading: Reading, lines: Sequence[bytes]
+    ) -> Iterator[tuple[Pattern, int, bytes]]:
         """Yield what is found in single lines, then what only lines joined together show."""
-        lines = [patterns.encoded(text.clean) for text in reading.lines]
         single: list[set[int]] = []
         for at, line in enumerate(lines):
             found = set(self._set.match(line)) if line else set()
@@ -141,29 +167,28 @@ class Matcher:
                     yield pattern, at, joined
 
     def _judge(
-        self, reading: Reading, pattern: Pattern, at: int, text: bytes
+        self, reading: Reading, lines: "_Lines", pattern: Pattern, at: int, text: bytes
     ) -> tuple[Hit | None, str]:
         entry, kind = pattern.entry, reading.kinds[at]
         parameters = dict(patterns.groups(pattern.text, text) or {})
         proof = [at]
         for needed in entry.requires:
-            where = _near(reading, at, needed)
+            where = lines.near(at, needed)
             if where is None:
                 return None, f"nothing near it matches {needed!r}"
             proof.append(where)
-            parameters = {**_groups(reading, where, needed), **parameters}
+            parameters = {**lines.groups(where, needed), **parameters}
         for barred in entry.unless:
-            where = _near(reading, at, barred)
+            where = lines.near(at, barred)
             if where is not None:
                 return None, f"line {reading.lines[where].number} matches {barred!r}"
         for extra in entry.also:
-            where = _near(reading, at, extra)
+            where = lines.near(at, extra)
             if where is not None:
                 proof.append(where)
-                parameters = {**_groups(reading, where, extra), **parameters}
+                parameters = {**lines.groups(where, extra), **parameters}
         follows = reading.final is not None and 0 < at - reading.final <= 6 and kind is Kind.PLAIN
-        own = reading.lines[at].clean
-        joined = len(text) > len(patterns.encoded(own))
+        joined = len(text) > len(lines.encoded[at])
         literals = patterns.spelled_out(pattern.text)
         weight = min(literals / 4, 8.0)
         score = _LEVEL[entry.level] + kind.weight + weight + (8 if follows else 0)
@@ -203,19 +228,6 @@ def _order(hit: Hit) -> tuple[float, int, int]:
 def _is_foreign(entry: Entry, platform: str | None) -> bool:
     known = platform in ("local", "databricks", "aidp")
     return known and "any" not in entry.platforms and platform not in entry.platforms
-
-
-def _near(reading: Reading, at: int, pattern: str) -> int | None:
-    """Return the index of the line near `at` that matches, the nearest one, else None."""
-    low, high = max(at - _ABOVE, 0), min(at + _BELOW + 1, len(reading.lines))
-    for index in sorted(range(low, high), key=lambda i: (abs(i - at), i)):
-        if patterns.found(pattern, patterns.encoded(reading.lines[index].clean)):
-            return index
-    return None
-
-
-def _groups(reading: Reading, at: int, pattern: str) -> dict[str, str]:
-    return patterns.groups(pattern, patterns.encoded(reading.lines[at].clean)) or {}
 
 
 def _unique(items: Sequence[int]) -> tuple[int, ...]:

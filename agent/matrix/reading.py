@@ -28,6 +28,9 @@ _OVERLAP = 2048
 _BEFORE, _AFTER, _HEAD, _TAIL, _KEPT, _ALIKE = 12, 30, 60, 600, 3000, 6
 """Lines kept: before and after an interesting one, first and last ones, at most, of one shape."""
 
+_BLOCK = 32
+"""Lines that are looked through at once; only where something is found, one by one."""
+
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _ORPHAN_ANSI = re.compile(r"(?:\\(?:u001[bB]|x1[bB]|033|e))?\[(?:\d{1,3};){0,8}\d{0,3}m")
 _TAG = re.compile(
@@ -173,9 +176,9 @@ def _reduced(stream: Iterable[Piece], interesting: Callable[[bytes], bool]) -> I
     first, last, skipped = _Kept(_KEPT), _Kept(_KEPT), _Kept(_TAIL)
     alike: Counter[str] = Counter()
     after = _HEAD
-    for piece in stream:
+    for piece, told in _judged(stream, interesting):
         kept = last if first.full else first
-        if interesting(piece.data) and _is_new(piece.data, alike):
+        if told and _is_new(piece.data, alike):
             for before in list(skipped.pieces)[-_BEFORE:]:
                 kept.add(before)
             kept.add(piece)
@@ -189,6 +192,17 @@ def _reduced(stream: Iterable[Piece], interesting: Callable[[bytes], bool]) -> I
     yield from first.pieces
     yield from last.pieces
     yield from skipped.pieces
+
+
+def _judged(
+    stream: Iterable[Piece], interesting: Callable[[bytes], bool]
+) -> Iterator[tuple[Piece, bool]]:
+    """Yield each piece and whether it is interesting; a block that is not is judged at once."""
+    stream = iter(stream)
+    while block := list(itertools.islice(stream, _BLOCK)):
+        told = interesting(b"\n".join(piece.data for piece in block))
+        for piece in block:
+            yield piece, told and interesting(piece.data)
 
 
 class _Kept:

@@ -34,8 +34,13 @@ def mask(text: str) -> str:
 
 def _environment() -> frozenset[str]:
     """Return the values of the secret-looking variables, and passwords inside addresses."""
+    return _secrets(tuple(os.environ.items()))
+
+
+@lru_cache(maxsize=2)
+def _secrets(variables: tuple[tuple[str, str], ...]) -> frozenset[str]:
     found: set[str] = set()
-    for name, value in os.environ.items():
+    for name, value in variables:
         if "://" in value:
             found.update(unquote(m[1]) for m in _USERINFO.finditer(value))
         if not _ABOUT.search(name) and pairs.secret_kind(name) and name not in ("PWD", "OLDPWD"):
