@@ -4,6 +4,7 @@ Rules kept here (safety by shape):
 - A destructive patch and, on production, every patch with edits asks a person: no rule, mode or
   flag approves it in advance. A rule may still reject it.
 - Ordered rules, the first that matches decides, none = ask. What a rule does not say matches all.
+- Mode auto approves what a fixer is sure of; what it is not sure of, a person decides.
 - A decision names one exact patch, by the start of its digest, comes from somebody who is listed,
   and comes in time.
 
@@ -24,6 +25,8 @@ from agent.records import Decision, Patch, Risk
 
 __all__ = ["Ruling", "check_decision", "decide", "editable", "expired", "on_production", "refuse"]
 
+SURE = 0.8
+"""Confidence, in the diagnosis and in the fix, from which mode auto approves by itself."""
 _SHORTEST = 4
 """Hexadecimal digits of a patch's digest that name it."""
 _MACHINES = ("fixer", "model", "rerun", "rule", "policy", "runmend", "clock", "agent")
@@ -77,6 +80,9 @@ def _by_mode(patch: Patch, playbook: Playbook) -> Ruling:
     if not patch.edits and authors == ["rerun"]:
         return Ruling("approve", "policy", "running it again is harmless")
     fixers = all(author.startswith("fixer:") for author in authors)
+    if playbook.approve.mode == "auto" and fixers and patch.confidence < SURE:
+        why = f"mode auto acts alone from {SURE:.2f} on, and this is {patch.confidence:.2f} sure"
+        return Ruling("ask", "policy", why)
     if playbook.approve.mode == "auto" and fixers:
         return Ruling("approve", "policy", "mode auto: a safe patch by a fixer")
     return Ruling("ask", "policy", "no rule decides")

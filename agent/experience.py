@@ -4,8 +4,8 @@ Rules kept here: nothing is kept twice, a track record is read from the historie
 entry whose fix nobody was asked about and which failed may not act by itself again until a person
 says so; in doubt it may not.
 
-A fix failed where the same failure came back after it was deployed, where its case ended without a
-heal and had met the entry in that task again, or where a person took it back.
+A fix failed where the same failure came back after it was deployed, or where its case ended without
+a heal and had met the entry in that task again. A proved fix that is taken back has not failed.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,7 +29,6 @@ from agent.events import (
     Rejected,
     Settled,
     Trusted,
-    Undone,
 )
 from agent.journal import Journal
 from agent.records import Diagnosis, Failure, Patch
@@ -130,8 +129,6 @@ class _Reader:
         self._diagnoses: tuple[Diagnosis, ...] = ()
         self._proposed: Patch | None = None
         self._pending: list[_Followed] = []
-        self._fixed: list[_Followed] = []
-        """Of all approved edits, for a fix that is taken back."""
 
     def read(self, history: Sequence[AnyEvent]) -> None:
         """Fold all events."""
@@ -157,9 +154,6 @@ class _Reader:
                 self._end(event.at, healed=True)
             case Settled() | Escalated() | Rejected() | Expired() | Cancelled():
                 self._end(event.at, healed=False)
-            case Undone():
-                for followed in self._fixed:
-                    self._blame(followed, event.at, "a person took it back")
             case Learned():
                 for misled in event.misled:
                     self._track(misled.entry).misled.append(misled)
@@ -184,7 +178,6 @@ class _Reader:
         pairs = zip(self._failures, self._diagnoses, strict=False)
         done = [_Followed(_named(d), f.task, f.fingerprint(), d.entry in own) for f, d in pairs]
         self._pending += done
-        self._fixed += done if patch.edits else []
         self._failures, self._diagnoses = (), ()
 
     def _failed(self, event: Failed) -> None:

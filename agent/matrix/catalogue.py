@@ -229,8 +229,8 @@ def _shows_no_failure(log: Reading, hits: Sequence[Hit]) -> bool:
     if log.succeeded:
         return True
     loud = any(kind in (Kind.FINAL, Kind.EXCEPTION, Kind.ERROR) for kind in log.kinds)
-    told = any(hit.at is None or log.kinds[hit.at] is Kind.PLAIN for hit in hits)
-    return not loud and not told
+    told = any(hit.at is None or log.kinds[hit.at] in (Kind.PLAIN, Kind.LAST) for hit in hits)
+    return not loud and not told and not log.failed
 
 
 def _number(log: _Log, at: int | None) -> int:

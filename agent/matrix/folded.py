@@ -16,6 +16,14 @@ _SIGNS = ("rror", "xception", "raceback", "\\tat ", "Interrupt", "Exit", "ailed"
 _DATA = ("exc_type", "ename", "stacktrace", "stack_trace", "traceback", "exc_info", "exception")
 _FEED = re.compile(r"\\+r?\\*n(?!\w+\\(?![nrt\"'\\]))")
 _BREAK = re.compile(r"<br ?/?>", re.I)
+_INLINE = re.compile(
+    r"\s+(?=File \"[^\"]{1,400}\", line \d{1,9}, in \S|"
+    r"at [\w.$/<>@-]{3,300}\((?:[\w$-]{1,80}\.(?:java|scala|kt):\d|Native Method\)|Unknown Source\)))|"
+    r"(?<=\)) +(?=Caused by: )"
+)
+"""Where a trace that was written in one line goes on with a frame."""
+_INLINE_FRAME = re.compile(r"(?P<frame>File \"[^\"]+\", line \d+, in \S+)\s*(?P<code>.*)")
+_INLINE_CLASS = re.compile(r"\s+(?=(?:[A-Za-z_]\w{0,80}\.){0,8}[A-Z]\w{1,80}: )")
 _STEPS = 200
 """States of a progress bar that are read, the last ones."""
 _PARTS = 2000
@@ -47,8 +55,28 @@ def _split(line: str) -> Iterator[str]:
     elif "\\n" in line and any(sign in line for sign in _SIGNS):
         for part in _FEED.split(line):
             yield part.replace('\\"', '"').replace("\\'", "'").replace("\\t", "\t")
+    elif line.count('File "') > 1 or line.count(" at ") > 1:
+        yield from _inline(line)
     else:
         yield line
+
+
+def _inline(line: str) -> Iterator[str]:
+    """Yield the lines of a trace whose line feeds were lost; the line itself where it is none."""
+    first, *rest = _INLINE.split(line)
+    if len(rest) < 2:
+        yield line
+        return
+    yield first
+    for part in rest:
+        if found := _INLINE_FRAME.match(part):
+            code, *told = _INLINE_CLASS.split(found["code"], maxsplit=1)
+            yield f"  {found['frame']}"
+            if code:
+                yield f"    {code}"
+            yield from told
+        else:
+            yield part if part.startswith("Caused by") else f"\t{part}"
 
 
 def _is_record(line: str) -> bool:

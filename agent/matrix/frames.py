@@ -80,7 +80,9 @@ _DBT = re.compile(
     r"\((?P<path>(?:[\w.-]+[/\\])*(?:models|tests|macros|snapshots|seeds|analyses)[/\\]"
     r"[\w./\\-]{1,300}\.\w{2,4})\)"
 )
-_DBT_LINE = re.compile(r"^\s*line (?P<line>\d{1,9})\s*$")
+_DBT_LINE = re.compile(
+    r"^\s*line (?P<line>\d{1,9})\s*$|\bline (?P<line2>\d{1,9})(?::\d|,? pos(?:ition)? \d)"
+)
 _CALLED = re.compile(r"^(?P<path>(?:[A-Za-z]:)?[^\s:\"']{1,400}):(?P<line>\d{1,9})$")
 _CALLED_CELL = re.compile(r"^line (?P<line>\d{1,9}) in cell \[(?P<cell>\d{1,9})\]$")
 _QUERY = re.compile(
@@ -114,11 +116,18 @@ def _frame_at(lines: Sequence[str], at: int, line: str) -> Frame | None:
 
 def _filed(lines: Sequence[str], at: int, line: str) -> Frame | None:
     if found := _PYTHON.search(line):
-        return _frame(at, found["path"], found["line"], _next_code(lines, at))
+        frame = _frame(at, found["path"], found["line"], _next_code(lines, at))
+        return frame._replace(library=True) if _is_compiled(found["path"], line) else frame
     if found := _IPYTHON.match(line):
         number = found["line"] or found["line2"]
         return _frame(at, found["path"], number, _pointed(lines, at, number)[1], Layout.NOTEBOOK)
     return None
+
+
+def _is_compiled(path: str, line: str) -> bool:
+    """Say whether a frame is of a compiled module, which names its functions with their module."""
+    module = path.rpartition(".")[0].replace("/", ".")
+    return "/" in path and f", in {module}." in line
 
 
 def _cell(lines: Sequence[str], at: int, cell: str, number: str | None) -> Frame:
@@ -195,8 +204,8 @@ def _query(at: int, path: str, line: str) -> Frame:
 
 def _dbt_line(lines: Sequence[str], at: int) -> str | None:
     for line in lines[at + 1 : at + 8]:
-        if found := _DBT_LINE.match(line):
-            return found["line"]
+        if found := _DBT_LINE.search(line):
+            return found["line"] or found["line2"]
     return None
 
 

@@ -20,6 +20,8 @@ _OPENS = re.compile(
     r"^(?P<front>.{1,200}?)(?:Traceback \(most recent call last\):|"
     r"(?:\t| {2,8})at [\w.$/@]{1,200}\(|(?<![\s|]) {2}File \"[^\"]+\", line \d)"
 )
+_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3,9}(?:Z|[+-]\d\d:?\d\d) ")
+"""The time that a runner or container puts in front of every line."""
 _WORDS = re.compile(r"[A-Za-z0-9]")
 _NOT_FRONT = re.compile(
     r"(?:Error|Exception|Interrupt|Exit|Warning)\b|\+ Exception Group|[\"'`]|^\s"
@@ -75,4 +77,5 @@ def _split(line: str, known: Sequence[tuple[str, re.Pattern[str]]]) -> Body:
     for shape, pattern in known:
         if shape.endswith(" ") and (found := pattern.match(line + " ")) and found.end() > len(line):
             return Body("", _TIMES.sub("", found[0]))
-    return Body(line, "")
+    stamp = _STAMP.match(line)
+    return Body(line[stamp.end() :] if stamp else line, "")

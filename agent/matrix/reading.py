@@ -3,7 +3,7 @@
 Rules kept here: a line's number is its 1-based place between line feeds; its text stays verbatim
 for the evidence, while a cleaned copy (no ANSI codes, NUL, HTML spans or entities) is matched; what
 a line holds folded up (JSON, escaped line feeds, a progress bar) is matched as lines of its own. A
-text of up to `WHOLE` bytes is kept whole; of a longer one the head, the tail, and every line that
+text of up to `WHOLE` bytes and `MANY` lines is kept whole; of a longer one the head, the tail, and every line that
 some pattern or sign of failure is found in, with its neighbours. UTF-16 is known by its mark.
 """
 
@@ -19,6 +19,8 @@ from agent.matrix import folded
 
 WHOLE = 1 << 20
 """Bytes that are analysed whole."""
+MANY = 20_000
+"""Lines that are analysed whole."""
 LINE = 1 << 14
 """Longest piece of a line that is matched at once, bytes."""
 SHOWN = 4096
@@ -166,7 +168,7 @@ def gather(source: Source, interesting: Callable[[bytes], bool]) -> list[Text]:
     for piece in stream:
         whole.append(piece)
         size += len(piece.data) + 1
-        if size > WHOLE:
+        if size > WHOLE or len(whole) > MANY:
             return _cleaned(_reduced(itertools.chain(whole, stream), interesting))
     return _cleaned(whole)
 

@@ -6,11 +6,11 @@ success, is noise.
 """
 
 from collections.abc import Sequence
-from enum import Enum
 from typing import NamedTuple
 
-from agent.matrix import chains, frames, prefixes, signals, traces
+from agent.matrix import chains, frames, outcomes, prefixes, signals, traces
 from agent.matrix.frames import Frame
+from agent.matrix.kinds import Kind
 from agent.matrix.prefixes import Body
 from agent.matrix.reading import Text
 from agent.matrix.traces import Raised, Traces, exception_class
@@ -30,23 +30,6 @@ _MESSAGE = 8
 """Lines that an exception's message may go on for."""
 
 
-class Kind(Enum):
-    """A line's kind, with what it weighs in a diagnosis and how a person would call it."""
-
-    FINAL = (30, "the final exception")
-    EXCEPTION = (24, "an exception")
-    ERROR = (20, "an error line")
-    PLAIN = (14, "a line of text")
-    INFO = (4, "an INFO line")
-    CODE = (-24, "a line of code or a frame")
-    WARN = (-26, "only a warning, or tried again")
-    NOISE = (-100, "noise, or the consequence of something else")
-
-    def __init__(self, weight: int, words: str) -> None:
-        self.weight = weight
-        self.words = words
-
-
 class Reading(NamedTuple):
     """A log with its structure."""
 
@@ -62,6 +45,8 @@ class Reading(NamedTuple):
     """Index of the deepest cause of the last chain of exceptions."""
     succeeded: bool
     """The log says at its end that all went well."""
+    failed: bool = False
+    """The log says that the run failed."""
 
 
 def read(lines: Sequence[Text]) -> Reading:
@@ -78,10 +63,21 @@ def read(lines: Sequence[Text]) -> Reading:
     final = _deepest(found, kinds, texts)
     if final is not None:
         kinds[final] = Kind.FINAL
-    elif Kind.ERROR not in kinds:
-        _raise_warnings(lines, kinds)
+    told = [
+        kind is Kind.WARN and _warns(text.clean) for kind, text in zip(kinds, lines, strict=True)
+    ]
+    last = outcomes.raise_warnings(lines, kinds, found, told)
     exceptions = [raised.at for raised in found.raised]
-    return Reading(lines, kinds, continues, found, exceptions, final, _succeeded(lines, kinds))
+    return Reading(
+        lines=lines,
+        kinds=kinds,
+        continues=continues,
+        traces=found,
+        exceptions=exceptions,
+        final=last if final is None else final,
+        succeeded=outcomes.succeeded(lines, kinds),
+        failed=outcomes.failed(lines),
+    )
 
 
 def _traced(lines: Sequence[Text], bodies: Sequence[Body], kinds: list[Kind]) -> Traces:
@@ -141,14 +137,6 @@ def _spread(lines: Sequence[Text], kinds: list[Kind], continues: Sequence[bool])
             kinds[at] = Kind.WARN
 
 
-def _raise_warnings(lines: Sequence[Text], kinds: list[Kind]) -> None:
-    """Take warnings for errors where the log says that it failed and names nothing else."""
-    if any(signals.CONSEQUENCE.search(text.clean[:1000]) for text in lines):
-        for at, text in enumerate(lines):
-            if kinds[at] is Kind.WARN and level(text.clean)[0] in signals.WARNED:
-                kinds[at] = Kind.ERROR
-
-
 def level(line: str) -> tuple[str | None, str]:
     """Return a line's log level, upper case, and what follows it."""
     found = signals.LEVEL.search(line, 0, 160)
@@ -158,6 +146,18 @@ def level(line: str) -> tuple[str | None, str]:
     return word, line[found.end() :].lstrip(" -:]|\"',")
 
 
+def _warns(line: str) -> bool:
+    """Say whether a line is a warning's record, or carries one."""
+    word, rest = level(line[:400])
+    return word in signals.WARNED or (
+        word in signals.QUIET and level(rest)[0] in signals.WARNED and _carried(rest)
+    )
+
+
+def _carried(rest: str) -> bool:
+    return signals.INNER.match(rest) is not None
+
+
 def _shape(line: str) -> Kind:
     """Return a line's kind, judged alone."""
     if signals.NOISE.search(line) or signals.CONSEQUENCE.search(line):
@@ -165,13 +165,30 @@ def _shape(line: str) -> Kind:
     if signals.CODE.match(line):
         return Kind.CODE
     word, rest = level(line)
-    retried = bool(signals.RETRIED.search(line)) and not signals.GAVE_UP.search(line)
-    if retried and signals.CONDITION.search(line):
-        retried = False
-    if (word in signals.WARNED and "Lost task" not in line) or retried:
+    if word in signals.QUIET and _carried(rest):
+        return _shape(rest)
+    if word in signals.WARNED and "Lost task" not in line:
         return Kind.WARN
-    if exception_class(line) is not None:
+    named = exception_class(line) is not None
+    if _is_retried(line, word, named=named):
+        return Kind.WARN
+    if named:
         return Kind.EXCEPTION
+    return _plain_shape(line, word, rest)
+
+
+def _is_retried(line: str, word: str | None, *, named: bool) -> bool:
+    """Say whether a line tells of what was tried again or does no harm; by its own words.
+
+    The message of an exception may have such words too.
+    """
+    if named and (word is None or not signals.AGAIN.search(line)):
+        return False
+    retried = signals.RETRIED.search(line) and not signals.GAVE_UP.search(line)
+    return bool(retried) and not signals.CONDITION.search(line)
+
+
+def _plain_shape(line: str, word: str | None, rest: str) -> Kind:
     for part in (line, rest, rest.partition(": ")[2], rest.partition(" - ")[2]):
         if part and (signals.EXCEPTION.match(part) or signals.BRACKETED.match(part)):
             return Kind.EXCEPTION
@@ -204,16 +221,7 @@ def _deepest(found: Traces, kinds: Sequence[Kind], texts: Sequence[str]) -> int 
     candidates = [one for one in causes if kinds[one.at] is Kind.EXCEPTION]
     concrete = [one for one in candidates if not chains.is_wrapper(one, texts[one.at])]
     chosen = concrete or candidates
-    return chosen[-1].at if chosen else None
-
-
-def _succeeded(lines: Sequence[Text], kinds: Sequence[Kind]) -> bool:
-    for text, kind in zip(reversed(lines), reversed(kinds), strict=True):
-        if kind in (Kind.EXCEPTION, Kind.FINAL, Kind.ERROR):
-            return False
-        if signals.SUCCESS.search(text.clean[: signals.CLIP]):
-            return True
-    return False
+    return outcomes.first_cause(chosen, texts).at if chosen else None
 
 
 def own_frame(reading: Reading, at: int) -> Frame | None:

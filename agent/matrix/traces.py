@@ -60,6 +60,12 @@ _KEYWORDS = {"else", "try", "finally", "except", "return", "pass", "continue", "
 _CHAINED = ("direct cause of the following", "During handling of the above exception")
 _REPEATS = ("[Previous line repeated", "The above exception", '"""', "...")
 _NEAR = 3
+_MESSAGE = 8
+"""Lines above a trace that the log ends in, in which its exception is looked for."""
+_ANNOUNCED = re.compile(
+    r"\braised (?:unexpected|an? exception|exception)[: ]{1,3}(?P<class>[A-Za-z_][\w.]{0,200})\(|"
+    r": (?P<last>(?:[a-z_]\w*\.){0,8}[A-Z]\w{0,80}(?:Error|Exception|Timeout))$"
+)
 
 
 class Told(NamedTuple):
@@ -114,6 +120,19 @@ class _Reader:
                 self._take(stream, at, at_line.get(at))
         for stream in self._streams.values():
             _leave(stream)
+            if stream.open and stream.pending:
+                self._cut(stream)
+
+    def _cut(self, stream: _Stream) -> None:
+        """Take in a trace that the log ends in: the line above it may name its exception."""
+        start = stream.start or 0
+        above = range(start - 1, max(start - _MESSAGE, 0) - 1, -1)
+        named = ((at, _announced(self._texts[at])) for at in above)
+        near = start - 1 if start and self._texts[start - 1].strip() else start
+        at, name = next(((at, name) for at, name in named if name), (near, None))
+        cut = Raised(at, name, stream.pending, start=start, end=stream.pending[-1].at)
+        cut.quiet = stream.quiet or self._quiet[at]
+        self.raised.append(cut)
 
     def _take(self, stream: _Stream, at: int, frame: Frame | None) -> None:
         """Let one line change the state of its stream."""
@@ -287,15 +306,33 @@ def exception_class(line: str) -> str | None:
     if (lost := signals.LOST_TASK.search(line, 0, 2000)) is not None:
         line = line[lost.end() :]
     start = 0
-    for _ in range(14):
+    for _ in range(24):
         if found := signals.EXCEPTION.match(line[start : start + 600]):
             after = line[start + found.end("class") :][:1]
-            return found["class"] if not start or after in ("", ":", "(") else None
+            whole = not start or after in ("", ":", "(", ")", "'")
+            return _innermost(line, start + found.end("class"), found["class"]) if whole else None
         front = signals.FRONT.match(line, start, start + 200)
         if front is None or front.end() == start:
             return None
         start = front.end()
     return None
+
+
+def _innermost(line: str, end: int, name: str) -> str:
+    """Return the last of the classes that stand in each other's messages, as Java writes them."""
+    for _ in range(8):
+        found = signals.NESTED.match(line, end, end + 600)
+        if found is None:
+            break
+        name, end = found["class"], found.end()
+    return name
+
+
+def _announced(line: str) -> str | None:
+    """Return the class that a line above a trace says was raised."""
+    if found := _ANNOUNCED.search(line):
+        return found["class"] or found["last"]
+    return exception_class(line)
 
 
 def _leave(stream: _Stream) -> None:

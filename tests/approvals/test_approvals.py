@@ -49,6 +49,14 @@ def test_mode_auto_approves_safe_patches_by_fixers_only() -> None:
     assert approvals.decide(patch(Risk.ASK), auto) == ("ask", "policy", "a.py:1 does x")
 
 
+def test_mode_auto_acts_alone_only_where_it_is_sure() -> None:
+    auto = playbook(mode="auto")
+    unsure = patch().model_copy(update={"confidence": 0.79})
+    assert approvals.decide(unsure, auto)[:2] == ("ask", "policy")
+    assert "0.79 sure" in approvals.decide(unsure, auto).why
+    assert approvals.decide(patch().model_copy(update={"confidence": 0.8}), auto).then == "approve"
+
+
 @pytest.mark.parametrize("mode", ["approve", "auto"])
 def test_a_harmless_rerun_needs_nobody(mode: str) -> None:
     assert approvals.decide(rerun(), playbook(mode=mode))[:2] == ("approve", "policy")
