@@ -8,8 +8,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from functools import lru_cache, partial
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from uuid import uuid4
 
@@ -253,18 +252,9 @@ def _tell_failing(case: Case, world: World, status: RunStatus) -> None:
 
 
 def _matrix(world: World) -> "Matrix":
-    own = world.matrix
-    stamp = own.stat().st_mtime_ns if own is not None and own.is_file() else 0
-    return _read_matrix(own, stamp)
-
-
-@lru_cache(maxsize=2)
-def _read_matrix(own: Path | None, stamp: int) -> "Matrix":
-    """Read the matrix once while the user's own file stays as it is: `stamp` is when it changed."""
     from agent import matrix
 
-    del stamp
-    return matrix.load(*([own] if own else []))
+    return matrix.load(*([world.matrix] if world.matrix else []))
 
 
 def verify(case: Case, world: World) -> Outcome:

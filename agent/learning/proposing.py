@@ -106,11 +106,11 @@ def propose(
     wrong: list[str] = []
     for candidate in generalising.candidates(line, path):
         block = _block(entry, about, candidate, line, before, former)
-        after, problems = _with(own, block)
+        after, problems = _with(before, block)
         reached = after.diagnose(about.failure).entry
         if reached not in (None, entry):
             block = _block(entry, about, candidate, line, before, former, over=str(reached))
-            after, problems = _with(own, block)
+            after, problems = _with(before, block)
             reached = after.diagnose(about.failure).entry
         if reached != entry:
             problems = (f"its own failure would reach {reached or 'no entry'}",)
@@ -148,12 +148,12 @@ def _free_id(known: Matrix, line: str) -> str:
     return next(f"{slug}-{n}" for n in range(2, 1000) if f"{slug}-{n}" not in known.entries)
 
 
-def _with(own: Path | None, block: str) -> tuple[Matrix, tuple[str, ...]]:
+def _with(before: Matrix, block: str) -> tuple[Matrix, tuple[str, ...]]:
     """Return the matrix with the block, and what `matrix lint` says of the block by itself."""
     with tempfile.TemporaryDirectory(prefix="runmend-") as folder:
         path = Path(folder) / "proposed.yaml"
         path.write_text(block, encoding="utf-8")
-        after = matrix.load(*([own] if own else []), path)
+        after = before.plus(path)
         alone = Path(folder) / "alone.yaml"
         alone.write_text(re.sub(r"(?m)^  over: .*\n", "", block), encoding="utf-8")
         return after, Matrix(read([alone])).lint()

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from pydantic import JsonValue
 
+from agent.errors import MatrixError
 from agent.matrix import confidence, diagnosing, fallback, identity, linting, reading, structure
 from agent.matrix.diagnosing import Hit
 from agent.matrix.entries import Entry, Placed, read, shipped
@@ -81,6 +82,18 @@ class Matrix:
     def __init__(self, placed: dict[str, Placed]) -> None:
         self._placed = placed
         self.entries: dict[str, Entry] = {key: value.entry for key, value in placed.items()}
+
+    def plus(self, path: Path) -> "Matrix":
+        """Return a matrix with a file's entries too, which must have ids of their own; it is quick.
+
+        Raises `MatrixError`.
+        """
+        more = read([path])
+        if taken := self.entries.keys() & more.keys():
+            raise MatrixError(f"{path.name}: there is an entry {min(taken)!r} already")
+        made = Matrix({**self._placed, **more})
+        made._matcher = self._matcher.plus(placed.entry for placed in more.values())
+        return made
 
     @functools.cached_property
     def _matcher(self) -> diagnosing.Matcher:
@@ -184,9 +197,25 @@ class Matrix:
 def load(*paths: Path | str) -> Matrix:
     """Read a matrix: the shipped file, then these, which add entries and replace some by id.
 
-    Raises `MatrixError` with file, line, entry and the nearest key.
+    While the files stay as they are it is read once a process. Raises `MatrixError` with file,
+    line, entry and the nearest key.
     """
-    return Matrix(read([shipped(), *(Path(path) for path in paths)]))
+    files = [shipped(), *(Path(path) for path in paths)]
+    return _loaded(tuple((path.absolute(), _stamp(path)) for path in files))
+
+
+@functools.lru_cache(maxsize=4)
+def _loaded(files: tuple[tuple[Path, tuple[int, int] | None], ...]) -> Matrix:
+    return Matrix(read(path for path, _ in files))
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Return what changes with a file: its time and size; None where it is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 def document(diagnosis: Diagnosis) -> dict[str, JsonValue]:

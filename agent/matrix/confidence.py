@@ -5,8 +5,8 @@
 Rules kept here: the weights are plain numbers, fitted by `python benchmarks/diagnosis.py
 --calibrate` to the shared labelled failures, and judged there only on texts that they were not
 fitted to. Entries were written after reading those texts, so each text counts a second time as a
-matrix sees it that lacks the entry which explains it. What only falls back on a class or a name
-stays below 0.8; a tie is said, and stays below 0.6.
+matrix sees it that lacks the entry which explains it. What only falls back on a class or a name,
+or was only warned of, stays below 0.8; a tie is said, and stays below 0.6.
 Source of the method: https://en.wikipedia.org/wiki/Platt_scaling
 """
 
@@ -104,7 +104,7 @@ def chance(found: Features, weights: Mapping[str, float] = WEIGHTS) -> float:
     No surer than its entry says of itself, where that is less than usual (0.9).
     """
     raw = sum(weights[name] * value for name, value in found._asdict().items())
-    most = FALLBACK if found.general or found.symptom else MOST
+    most = FALLBACK if found.general or found.symptom or found.quiet else MOST
     if found.doubt > _USUAL:
         most = min(most, _SURE - _SPAN * found.doubt)
     return min(max(1 / (1 + math.exp(-raw)), 0.05), most)

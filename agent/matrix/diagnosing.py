@@ -92,6 +92,14 @@ class Matcher:
         self._patterns = [Pattern(entry, text) for entry in self._entries for text in entry.match]
         self._set = patterns.PatternSet([pattern.text for pattern in self._patterns])
 
+    def plus(self, entries: Iterable[Entry]) -> "Matcher":
+        """Return a matcher that knows these too; what was compiled is shared."""
+        made = Matcher(entries)
+        made._set = self._set.plus([pattern.text for pattern in made._patterns])
+        made._entries = (*self._entries, *made._entries)
+        made._patterns = [*self._patterns, *made._patterns]
+        return made
+
     def is_interesting(self, line: bytes) -> bool:
         """Say whether a line of a long text is worth keeping, or some line of a block."""
         start = line if b"\n" in line else line[:400]

@@ -17,13 +17,14 @@ _DATA = ("exc_type", "ename", "stacktrace", "stack_trace", "traceback", "exc_inf
 _FEED = re.compile(r"\\+r?\\*n(?!\w+\\(?![nrt\"'\\]))")
 _BREAK = re.compile(r"<br ?/?>", re.I)
 _INLINE = re.compile(
-    r"\s+(?=File \"[^\"]{1,400}\", line \d{1,9}, in \S|"
-    r"at [\w.$/<>@-]{3,300}\((?:[\w$-]{1,80}\.(?:java|scala|kt):\d|Native Method\)|Unknown Source\)))|"
+    r"(?<!\s)\s+(?=File \"[^\"]{1,400}\", line \d{1,9}, in \S|"
+    r"at [\w.$/<>@-]{3,300}\((?:[\w$-]{1,80}\.(?:java|scala|kt):\d|"
+    r"Native Method\)|Unknown Source\)))|"
     r"(?<=\)) +(?=Caused by: )"
 )
 """Where a trace that was written in one line goes on with a frame."""
 _INLINE_FRAME = re.compile(r"(?P<frame>File \"[^\"]+\", line \d+, in \S+)\s*(?P<code>.*)")
-_INLINE_CLASS = re.compile(r"\s+(?=(?:[A-Za-z_]\w{0,80}\.){0,8}[A-Z]\w{1,80}: )")
+_INLINE_CLASS = re.compile(r"(?<!\s)\s+(?=(?:[A-Za-z_]\w{0,80}\.){0,8}[A-Z]\w{1,80}: )")
 _STEPS = 200
 """States of a progress bar that are read, the last ones."""
 _PARTS = 2000

@@ -167,7 +167,9 @@ def named(told: Message) -> Named | None:
     found = spark.condition(told.text, sparkish=told.sparkish, loud=told.loud)
     if found is not None:
         before = raised.last_class(told.text[: found.start])
-        exception = before or (raised.short(carrier[0]) if carrier else None)
+        carrier = carrier or raised.mentioned(told.head)
+        exception = raised.short(carrier[0]) if carrier else None
+        exception = exception if exception and "Lost task" in told.head else before or exception
         unknown = found.system == "databricks"
         return Named(
             Identity(
@@ -189,7 +191,7 @@ def _is_pyspark(exception: str | None) -> bool:
 
 def _other(told: Message, carrier: tuple[str, str] | None) -> Named | None:
     exception = raised.short(carrier[0]) if carrier else None
-    natives = (services.aidp, services.termination, services.api)
+    natives = (services.aidp, services.termination, services.clickhouse, services.api)
     if native := services.oracle(told.text[:4000]) or _first(natives, told):
         return Named(_identity(native, exception, told), NATIVE)
     if carrier is not None:

@@ -15,6 +15,8 @@ _PATHS = re.compile(
     r"PythonShell(?:Impl)?\.py|db_ipykernel_launcher|"
     r"[/\\]python[/\\](?:lib[/\\])?pyspark|pyspark\.zip|py4j-[\d.]+-src|[/\\]py4j[/\\]|"
     r"/usr/lib/spark/python|/opt/spark/python|/opt/amazon/|/var/runtime/|/var/lang/|"
+    r"/var/task/(?:botocore|boto3|urllib3|requests|s3transfer|backoff|tenacity|sqlalchemy|pandas|"
+    r"numpy|pyarrow|psycopg2|pymysql|google|azure|oracledb|snowflake|awswrangler)/|"
     r"/azure-functions-host/|[/\\]airflow[/\\](?:src[/\\])?airflow[/\\]|/src/airflow/|"
     r"pip-(?:build-env|install|req-build|standalone-pip|modern-metadata|wheel|ephem)-|"
     r"^(?:/\S*)?/s?bin/[^/.]+$|[/\\](?:\.?v?env|Python[^/\\]*)[/\\](?:bin|Scripts)[/\\]|"

@@ -5,6 +5,7 @@ nothing after it shows that the work went on; warnings of the JVM need the word 
 failed. A failure that lacks what an earlier one should have made is that one's consequence.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 
 from agent.matrix import signals
@@ -16,6 +17,7 @@ from agent.matrix.traces import Raised, Traces
 LOUD = (Kind.FINAL, Kind.EXCEPTION, Kind.ERROR)
 _ENDS = 3
 """Lines at the end of a log in which a step that is done means that all is."""
+_QUOTES = re.compile(r"[`\"']")
 _NAMES = 12
 """Names of a message that are looked for in what came before it."""
 _COMMON = 5
@@ -115,7 +117,7 @@ def _raise_last(
         line = lines[at].clean[: signals.CLIP]
         if signals.AGAIN.search(line):
             again.append(at)
-        elif warned[at] and signals.ENDED.search(line):
+        elif signals.ENDED.search(line):
             kinds[at] = Kind.LAST
     if len(again) > 1 or any(not warned[at] for at in again):
         for at in _warnings(kinds, min(again)):
@@ -126,23 +128,24 @@ def _warnings(kinds: Sequence[Kind], start: int) -> Iterator[int]:
     yield from [at for at in range(start, len(kinds)) if kinds[at] is Kind.WARN]
 
 
-def first_cause(causes: Sequence[Raised], texts: Sequence[str]) -> Raised:
-    """Return the last failure, or the earlier one that it is only the consequence of."""
+def first_cause(causes: Sequence[Raised], kinds: list[Kind], texts: Sequence[str]) -> Raised:
+    """Return the last failure, or the earlier one that it is a consequence of, which is noise."""
     chosen = causes[-1]
     for earlier in reversed(causes[:-1][-20:]):
         if _lacks(chosen, earlier, texts):
+            kinds[chosen.at] = Kind.NOISE
             chosen = earlier
     return chosen
 
 
 def _lacks(later: Raised, earlier: Raised, texts: Sequence[str]) -> bool:
     """Say whether a failure lacks something that was worked on when an earlier one happened."""
-    told = " ".join(texts[later.at : later.at + 2])[:1000]
+    told = _QUOTES.sub("", " ".join(texts[later.at : later.at + 2])[:1000])
     if not signals.MISSING.search(told) or earlier.at >= later.start:
         return False
     if "upstream" in told.lower():
         return True
-    above = " ".join(texts[max(earlier.start - 20, 0) : earlier.at])
+    above = _QUOTES.sub("", " ".join(texts[max(earlier.start - 20, 0) : earlier.at]))
     names = [found[0].strip(".:/'") for found in signals.NAMED.finditer(told)]
     wanted = [name for name in names if "." in name.strip(".") or "/" in name][:_NAMES]
     return any(_is_told(name, above) for name in wanted)

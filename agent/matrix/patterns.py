@@ -122,6 +122,14 @@ class PatternSet:
             (start, _filter(patterns[start : start + _TOGETHER]))
             for start in range(0, len(patterns), _TOGETHER)
         ]
+        self._count = len(patterns)
+
+    def plus(self, patterns: Sequence[str]) -> "PatternSet":
+        """Return a set with these too; what was compiled is shared."""
+        made = PatternSet(patterns)
+        moved = [(self._count + start, part) for start, part in made._parts]
+        made._parts, made._count = [*self._parts, *moved], self._count + made._count
+        return made
 
     def match(self, text: bytes) -> Sequence[int]:
         """Return the indices of the patterns found in `text`, a line or several, in order."""

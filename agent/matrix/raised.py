@@ -167,7 +167,8 @@ def mentioned(text: str) -> tuple[str, str] | None:
     found = _MENTIONED.search(text[:_LENGTH])
     if found is None:
         return None
-    return found["class"] or found["named"], text[found.end() : _LENGTH].lstrip(": ")
+    name = found["named"] or traces.innermost(text[:_LENGTH], found.end("class"), found["class"])
+    return name, text[text.index(name) + len(name) : _LENGTH].lstrip(": ")
 
 
 def short(name: str) -> str:

@@ -3,8 +3,9 @@
 Rules kept here: a line's number is its 1-based place between line feeds; its text stays verbatim
 for the evidence, while a cleaned copy (no ANSI codes, NUL, HTML spans or entities) is matched; what
 a line holds folded up (JSON, escaped line feeds, a progress bar) is matched as lines of its own. A
-text of up to `WHOLE` bytes and `MANY` lines is kept whole; of a longer one the head, the tail, and every line that
-some pattern or sign of failure is found in, with its neighbours. UTF-16 is known by its mark.
+text of up to `WHOLE` bytes and `MANY` lines is kept whole; of a longer one the head, the tail, and
+every line that some pattern or sign of failure is found in, with its neighbours. UTF-16 is known by
+its mark.
 """
 
 import codecs

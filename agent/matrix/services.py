@@ -100,7 +100,7 @@ _S3A = re.compile(
     r"(?P<service>[\w ]{1,40});"
 )
 _AZURE = re.compile(
-    r"\b(?:ErrorCode|Code): ?(?P<code>[A-Z][A-Za-z]{3,80})\b|"
+    r"\b(?:ErrorCode|[Ee]rror code|Code): ?(?P<code>[A-Z][A-Za-z]{3,80})\b|"
     r"^(?:\S{1,120}: )?\((?P<code2>[A-Z][A-Za-z]{5,80})\) "
 )
 _ENTRA = re.compile(r"\b(?P<code>AADSTS\d{4,8})\b")
@@ -170,6 +170,23 @@ def aidp(text: str) -> Native | None:
     """Return the code that Oracle AI Data Platform gives a failure."""
     found = _AIDP.search(text)
     return Native("aidp", found["code"], {}) if found else None
+
+
+_CLICKHOUSE = re.compile(
+    r"\bCode: (?P<number>\d{1,4})[.,].{0,60}DB::Exception"
+    r"(?:: .{0,600}\((?P<name>[A-Z][A-Z_]{3,60})\))?"
+)
+
+
+def clickhouse(text: str) -> Native | None:
+    """Return the code that ClickHouse gives an error, by its name where the text has it.
+
+    Source: https://clickhouse.com/docs/en/native-protocol/server
+    """
+    found = _CLICKHOUSE.search(text)
+    if found is None:
+        return None
+    return Native("clickhouse", found["name"] or found["number"], {"error_code": found["number"]})
 
 
 def termination(text: str) -> Native | None:

@@ -119,7 +119,8 @@ GAVE_UP = re.compile(
     r"(?:out of|no more|all) (?:retries|attempts)"
 )
 ENDED = re.compile(
-    r"(?i)\b(?:cancel(?:l?ed|l?ing)|killed|killing|terminated|aborted|evicted|stopped)\b.{0,300}"
+    r"(?i)\b(?:cancel(?:l?ed|l?ing)|killed|killing|terminated|aborted|evicted|stopped|"
+    r"skipp(?:ed|ing) (?:this|the) (?:run|job|task))\b.{0,300}"
     r"\b(?:because|due to|after|exceeded|reason)\b"
 )
 """A warning that tells that something was ended."""
@@ -139,7 +140,7 @@ MISSING = re.compile(
 NAMED = re.compile(r"[\w./:${}=-]{3,300}")
 """Names of tables and files in a message."""
 INNER = re.compile(
-    r"\W{0,4}(?:\d[\d:.,/TZ+-]*\W{1,3}){0,2}\W{0,3}(?:WARN|WARNING|ERROR|FATAL|CRITICAL)\b(?=[\s\]:|-])"
+    r"\W{0,4}(?:\d[\d:.,/TZ+-]{0,40}\W{1,3}){0,2}\W{0,3}(?:WARN|WARNING|ERROR|FATAL|CRITICAL)\b(?=[\s\]:|-])"
 )
 """The level of a record that another record carries."""
 NOISE = re.compile(
@@ -149,7 +150,7 @@ NOISE = re.compile(
     r"Failed to get database global_temp|deletecollection|"
     r"log4j:WARN|SLF4J:|illegal reflective access|because of (?:a YARN event|preemption)|"
     r"could not bind on port \d+\. Attempting|(?<![\d.:])\b0 (?:errors?|failed|failures)\b|"
-    r"error(?:s|_count)?[=:] ?0\b|no errors?\b|Broken pipe.{0,80}(?:closing|client)|"
+    r"(?<![A-Za-z])error(?:s|_count)?[=:] ?0\b|no errors?\b|Broken pipe.{0,80}(?:closing|client)|"
     r"AsyncEventQueue.{0,80}Dropp|Driver commanded a shutdown|"
     r"(?-i:^\s*[a-z][a-z _-]{2,80}(?:[:=]|\s{2})\s*0\s*$)"
 )
@@ -174,7 +175,8 @@ SUCCESS = re.compile(
 )
 DONE = re.compile(
     r"(?i)\b(?:finished|completed|done) in \d|\bJob \d+ finished: |"
-    r"\b(?:upload|download|backup|load|sync|export|import|build|copy)(?:ing)? (?:is )?complete[d.]*$|"
+    r"\b(?:upload|download|backup|load|sync|export|import|build|copy)(?:ing)? "
+    r"(?:is )?complete[d.]*$|"
     r"\bsuccessfully (?:built|tagged|installed|uploaded|loaded|wrote|written|created|imported|"
     r"exported|deployed|applied|published|committed)\b|"
     r"\b[1-9][\d,]* rows? (?:inserted|written|loaded|copied|merged|upserted)\b"

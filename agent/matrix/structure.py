@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from agent.matrix import chains, frames, outcomes, prefixes, signals, traces
-from agent.matrix.frames import Frame
+from agent.matrix.frames import Frame, Layout
 from agent.matrix.kinds import Kind
 from agent.matrix.prefixes import Body
 from agent.matrix.reading import Text
@@ -59,6 +59,7 @@ def read(lines: Sequence[Text]) -> Reading:
     bodies = prefixes.bodies(lines)
     found = _traced(lines, bodies, kinds)
     texts = [body.text for body in bodies]
+    _mark_code(found, kinds, texts)
     _mark_wrapped(found, kinds, texts)
     final = _deepest(found, kinds, texts)
     if final is not None:
@@ -103,7 +104,8 @@ def _is_quiet(line: str, kind: Kind) -> bool:
         return False
     if signals.NOISE.search(line):
         return level(line)[0] in signals.LOUD
-    told = signals.RETRIED.search(line) or signals.ERRORISH.search(line)
+    rest = level(line)[1]
+    told = signals.RETRIED.search(line) or any(map(signals.ERRORISH.search, (line, rest)))
     return bool(told) and not signals.JVM_RECORD.match(line)
 
 
@@ -200,6 +202,17 @@ def _plain_shape(line: str, word: str | None, rest: str) -> Kind:
     return Kind.PLAIN
 
 
+def _mark_code(found: Traces, kinds: list[Kind], texts: Sequence[str]) -> None:
+    """Let a frame be code whatever a logger put in front of it, and the line that it shows too."""
+    for frame in found.frames:
+        if frame.layout is not Layout.PYTHON or not texts[frame.at].lstrip(" |").startswith("File"):
+            continue
+        shown = texts[frame.at + 1] if frame.at + 1 < len(texts) else ""
+        for at in (frame.at, frame.at + 1) if shown.startswith("    ") else (frame.at,):
+            if kinds[at] in (Kind.PLAIN, Kind.ERROR, Kind.INFO):
+                kinds[at] = Kind.CODE
+
+
 def _mark_wrapped(found: Traces, kinds: list[Kind], texts: Sequence[str]) -> None:
     """Lower what only passes on the deepest cause of its chain."""
     for top in found.raised:
@@ -215,13 +228,13 @@ def _mark_wrapped(found: Traces, kinds: list[Kind], texts: Sequence[str]) -> Non
             at = at.outer
 
 
-def _deepest(found: Traces, kinds: Sequence[Kind], texts: Sequence[str]) -> int | None:
+def _deepest(found: Traces, kinds: list[Kind], texts: Sequence[str]) -> int | None:
     """Return the deepest cause of the last chain that is more than a bare wrapper."""
     causes = [chains.cause(top, texts) for top in found.raised if top.outer is None]
     candidates = [one for one in causes if kinds[one.at] is Kind.EXCEPTION]
     concrete = [one for one in candidates if not chains.is_wrapper(one, texts[one.at])]
     chosen = concrete or candidates
-    return outcomes.first_cause(chosen, texts).at if chosen else None
+    return outcomes.first_cause(chosen, kinds, texts).at if chosen else None
 
 
 def own_frame(reading: Reading, at: int) -> Frame | None:

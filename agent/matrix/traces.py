@@ -130,9 +130,14 @@ class _Reader:
         named = ((at, _announced(self._texts[at])) for at in above)
         near = start - 1 if start and self._texts[start - 1].strip() else start
         at, name = next(((at, name) for at, name in named if name), (near, None))
-        cut = Raised(at, name, stream.pending, start=start, end=stream.pending[-1].at)
-        cut.quiet = stream.quiet or self._quiet[at]
-        self.raised.append(cut)
+        first = "call first" in self._texts[start]
+        placed = stream.pending[::-1] if first else stream.pending
+        known = next((one for one in self.raised[-20:] if one.at == at), None)
+        cut = known or Raised(at, name, start=start)
+        cut.name, cut.frames, cut.end = cut.name or name, placed, stream.pending[-1].at
+        if known is None:
+            cut.quiet = stream.quiet or self._quiet[at]
+            self.raised.append(cut)
 
     def _take(self, stream: _Stream, at: int, frame: Frame | None) -> None:
         """Let one line change the state of its stream."""
@@ -310,7 +315,7 @@ def exception_class(line: str) -> str | None:
         if found := signals.EXCEPTION.match(line[start : start + 600]):
             after = line[start + found.end("class") :][:1]
             whole = not start or after in ("", ":", "(", ")", "'")
-            return _innermost(line, start + found.end("class"), found["class"]) if whole else None
+            return innermost(line, start + found.end("class"), found["class"]) if whole else None
         front = signals.FRONT.match(line, start, start + 200)
         if front is None or front.end() == start:
             return None
@@ -318,7 +323,7 @@ def exception_class(line: str) -> str | None:
     return None
 
 
-def _innermost(line: str, end: int, name: str) -> str:
+def innermost(line: str, end: int, name: str) -> str:
     """Return the last of the classes that stand in each other's messages, as Java writes them."""
     for _ in range(8):
         found = signals.NESTED.match(line, end, end + 600)

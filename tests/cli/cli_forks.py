@@ -168,6 +168,7 @@ def _load() -> None:
     """Read what commands read."""
     for name in _MODULES:
         importlib.import_module(name)
+    importlib.import_module("agent.matrix").load().diagnose_text("all is well", "nowhere")
     gc.collect()
     gc.freeze()
 

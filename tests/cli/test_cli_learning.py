@@ -45,8 +45,7 @@ def test_what_a_person_did_becomes_an_entry_once_they_say_so(stage: Stage) -> No
     assert "02:14" not in entry["match"][0]
     assert "north" not in entry["match"][0]
     assert "The shard lagged." in entry["solution"]
-    for command in ("lint", "test"):
-        assert stage.run("matrix", command).code == 0
+    assert stage.run("matrix", "lint").code == 0
     stage.write({"one.py": LEDGER % ("'south'", "0x99aa00ff11")})
     again = stage.object()
     cause = again["causes"][0]
