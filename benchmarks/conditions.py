@@ -1,8 +1,8 @@
 """Messages of Spark's conditions: benchmarks/conditions.py [FILE...] [--json FILE] [--show N]
 
-One message per condition and carrier, built from the templates inside an installed pyspark (or from
-the FILEs that `agent.matrix.conditions` takes; without any, from the table that runmend ships),
-with made-up values quoted as Spark quotes them. Counted is what `diagnose` says of each: the
+One message per condition and carrier, built from the templates inside an installed pyspark (or
+from the FILEs that `agent.matrix.native.conditions` takes; without any, from the table that runmend
+has), with made-up values quoted as Spark quotes them. Counted is what `diagnose` says of each: the
 condition with its sub-condition, and each parameter.
 """
 
@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from agent import matrix
-from agent.matrix import conditions, templates
-from agent.matrix.conditions import Condition
+from agent.matrix.native import conditions, templates
+from agent.matrix.native.conditions import Condition
 
 _SLOT = re.compile(r"<([A-Za-z][A-Za-z0-9_-]*)>")
 VALUES: Mapping[str, Sequence[tuple[str, str]]] = {

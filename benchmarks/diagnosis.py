@@ -26,7 +26,7 @@ from diagnosis_score import Score, first_regex, own, score
 from scorecard import Figure, arguments, finish, table
 
 from agent import matrix
-from agent.matrix import conditions as known_conditions
+from agent.matrix.native import conditions as known_conditions
 
 _LEAST = {
     "category_right": 0.92,

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from agent.matrix import structure
+from agent.matrix.logs import structure
 
 _LONGEST = 240
 """Characters of a message that become a pattern."""

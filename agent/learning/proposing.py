@@ -20,8 +20,9 @@ from agent.journal import Journal
 from agent.learning import generalising, material
 from agent.learning.generalising import Candidate
 from agent.learning.material import Material
-from agent.matrix import Matrix, patterns, reading
+from agent.matrix import Matrix, patterns
 from agent.matrix.entries import read
+from agent.matrix.logs import reading
 from agent.records import Category, Failure
 from agent.redaction import printable
 

@@ -4,11 +4,10 @@
     matrix.diagnose(failure)             # of a case
     matrix.diagnose_text(stream, "driver.log")
 
-`entries` says what an entry is, `reading` (with `folded`) takes in a log of any size,
-`structure` tells its lines apart (with `signals`: how things are worded; `prefixes`, `frames` and
-`libraries`: where the program was; `traces` and `chains`: which exception came from which),
-`diagnosing` scores what is found, `identity` names it, `catalogue` puts them together, `linting`
-keeps the matrix sound.
+`entries` says what an entry is and `patterns` how its patterns are matched; `logs` reads what a job
+left behind, `native` names an error as its own system does; `diagnosing` scores what is found,
+`fallback` takes an error by its native name where no cause is found, `confidence` says how sure
+that is, `catalogue` puts them together, `linting` keeps the matrix sound.
 """
 
 from agent.matrix.catalogue import Considered, Explanation, Matrix, document, load

@@ -14,12 +14,14 @@ from typing import NamedTuple
 from pydantic import JsonValue
 
 from agent.errors import MatrixError
-from agent.matrix import confidence, diagnosing, fallback, identity, linting, reading, structure
+from agent.matrix import confidence, diagnosing, fallback, linting
 from agent.matrix.diagnosing import Hit
 from agent.matrix.entries import Entry, Placed, read, shipped
-from agent.matrix.frames import Frame
-from agent.matrix.reading import Source, Text
-from agent.matrix.structure import Kind, Reading
+from agent.matrix.logs import reading, structure
+from agent.matrix.logs.frames import Frame
+from agent.matrix.logs.reading import Source, Text
+from agent.matrix.logs.structure import Kind, Reading
+from agent.matrix.native import identity
 from agent.records import Diagnosis, Failure, Identity, Line, Location
 
 _SHOWN = 2000

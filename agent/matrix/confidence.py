@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from agent.matrix.diagnosing import ENOUGH, Hit
-from agent.matrix.structure import Kind, Reading
+from agent.matrix.logs.structure import Kind, Reading
 
 FALLBACK, TIED, MOST = 0.79, 0.59, 0.98
 """Upper bounds: for what is no cause, for a tie, for anything."""

@@ -13,9 +13,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from agent.matrix import identity, patterns, structure
+from agent.matrix import patterns
 from agent.matrix.entries import Entry
-from agent.matrix.structure import Kind, Reading
+from agent.matrix.logs import structure
+from agent.matrix.logs.structure import Kind, Reading
+from agent.matrix.native import identity
 
 ENOUGH = 40.0
 _LEVEL = {"cause": 60.0, "symptom": 42.0, "general": 30.0}

@@ -9,10 +9,11 @@ those of Spark, Delta and Databricks: other services' codes mean other things.
 
 from collections.abc import Iterable
 
-from agent.matrix import diagnosing, identity
+from agent.matrix import diagnosing
 from agent.matrix.diagnosing import Found, Hit
 from agent.matrix.entries import Entry
-from agent.matrix.structure import Kind, Reading
+from agent.matrix.logs.structure import Kind, Reading
+from agent.matrix.native import identity
 from agent.records import Identity
 
 _SYSTEMS = ("spark", "delta", "databricks")

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.matrix import conditions, fallback, templates, wordings
+from agent.matrix import fallback
 from agent.matrix.entries import Entry
+from agent.matrix.native import conditions, templates, wordings
 from agent.records import Identity
 
 

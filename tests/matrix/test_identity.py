@@ -3,7 +3,7 @@
 import pytest
 
 from agent import matrix
-from agent.matrix import identity
+from agent.matrix.native import identity
 from agent.records import Identity
 
 COLUMN = (

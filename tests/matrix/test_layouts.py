@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent import matrix
-from agent.matrix import folded, libraries, structure
+from agent.matrix.logs import folded, libraries, structure
 
 CALM = (Path(__file__).parent / "calm_logs.txt").read_text(encoding="utf-8").split("%%%% ")[1:]
 TRACE = (

@@ -5,7 +5,8 @@ from pathlib import Path
 from matrix_entry import ENTRY
 
 from agent import matrix
-from agent.matrix import entries, reading
+from agent.matrix import entries
+from agent.matrix.logs import reading
 
 CALM = "2026-07-01 10:00:00 INFO load: 1204 rows of part 7 are written\n"
 

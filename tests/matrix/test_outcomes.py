@@ -5,8 +5,8 @@ import time
 import pytest
 
 from agent import matrix
-from agent.matrix import reading, structure
-from agent.matrix.kinds import Kind
+from agent.matrix.logs import reading, structure
+from agent.matrix.logs.kinds import Kind
 
 REFUSED = (
     "Traceback (most recent call last):\n"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from agent import matrix
-from agent.matrix import reading
+from agent.matrix.logs import reading
 
 CAUSE = "ModuleNotFoundError: No module named 'cv2'"
 

@@ -12,8 +12,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from agent.matrix import conditions, patterns
-from agent.matrix.conditions import Condition
+from agent.matrix import patterns
+from agent.matrix.native import conditions
+from agent.matrix.native.conditions import Condition
 
 _SLOT = re.compile(r"<([A-Za-z][A-Za-z0-9_-]*)>")
 _QUOTED = (

@@ -4,7 +4,7 @@
 
 `conditions.json` holds them, one line each, and is made anew from installed packages by
 
-    python -m agent.matrix.conditions FILE...
+    python -m agent.matrix.native.conditions FILE...
 
 where FILE is a JSON file, a jar (Spark keeps its conditions in `spark-common-utils-java_*.jar`,
 Delta in `delta-spark_*.jar`), or a folder with such files, such as that of an installed pyspark.
@@ -155,7 +155,7 @@ def _written(tables: Tables) -> str:
 if __name__ == "__main__":
     made = read(Path(name) for name in sys.argv[1:])
     if not made:
-        sys.exit("usage: python -m agent.matrix.conditions FILE..., JSON files, jars or folders")
+        sys.exit("usage: python -m agent.matrix.native.conditions FILE... (JSON, jars, folders)")
     _FILE.write_text(_written(made), encoding="utf-8")
     sizes = ", ".join(f"{name} {len(table)}" for name, table in made.items())
     sys.stdout.write(f"{_FILE.name}: {sizes}\n")

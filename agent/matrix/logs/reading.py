@@ -16,7 +16,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, Protocol
 
-from agent.matrix import folded
+from agent.matrix.logs import folded
 
 WHOLE = 1 << 20
 """Bytes that are analysed whole."""

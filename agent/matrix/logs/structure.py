@@ -8,12 +8,12 @@ success, is noise.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from agent.matrix import chains, frames, outcomes, prefixes, signals, traces
-from agent.matrix.frames import Frame, Layout
-from agent.matrix.kinds import Kind
-from agent.matrix.prefixes import Body
-from agent.matrix.reading import Text
-from agent.matrix.traces import Raised, Traces, exception_class
+from agent.matrix.logs import chains, frames, outcomes, prefixes, signals, traces
+from agent.matrix.logs.frames import Frame, Layout
+from agent.matrix.logs.kinds import Kind
+from agent.matrix.logs.prefixes import Body
+from agent.matrix.logs.reading import Text
+from agent.matrix.logs.traces import Raised, Traces, exception_class
 
 __all__ = [
     "Kind",

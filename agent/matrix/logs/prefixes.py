@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from agent.matrix.reading import Text
+from agent.matrix.logs.reading import Text
 
 _CLIP = 1000
 """Characters of a line that are looked at."""

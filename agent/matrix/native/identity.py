@@ -12,8 +12,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from agent.matrix import raised, services
-from agent.matrix.structure import Kind, Reading
+from agent.matrix.logs.structure import Kind, Reading
+from agent.matrix.native import raised, services
 from agent.records import Identity
 
 _LINES = 60
@@ -161,7 +161,7 @@ def _ends(line: str, kind: Kind) -> bool:
 
 def named(told: Message) -> Named | None:
     """Return the name of one message, None where it has none."""
-    from agent.matrix import spark
+    from agent.matrix.native import spark
 
     carrier = raised.carried(told.head, told.name)
     found = spark.condition(told.text, sparkish=told.sparkish, loud=told.loud)

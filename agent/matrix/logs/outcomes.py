@@ -8,11 +8,11 @@ failed. A failure that lacks what an earlier one should have made is that one's 
 import re
 from collections.abc import Iterator, Sequence
 
-from agent.matrix import signals
-from agent.matrix.frames import Layout
-from agent.matrix.kinds import Kind
-from agent.matrix.reading import Text
-from agent.matrix.traces import Raised, Traces
+from agent.matrix.logs import signals
+from agent.matrix.logs.frames import Layout
+from agent.matrix.logs.kinds import Kind
+from agent.matrix.logs.reading import Text
+from agent.matrix.logs.traces import Raised, Traces
 
 LOUD = (Kind.FINAL, Kind.EXCEPTION, Kind.ERROR)
 _ENDS = 3

@@ -11,9 +11,9 @@ Source: https://peps.python.org/pep-3134/
 import re
 from collections.abc import Iterator, Sequence
 
-from agent.matrix import signals, traces
-from agent.matrix.frames import Frame, Layout
-from agent.matrix.traces import Raised
+from agent.matrix.logs import signals, traces
+from agent.matrix.logs.frames import Frame, Layout
+from agent.matrix.logs.traces import Raised
 
 _RAISED_ON_PURPOSE = re.compile(r"\s*raise\b")
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import NamedTuple
 
-from agent.matrix import libraries
+from agent.matrix.logs import libraries
 from agent.records import Location
 
 

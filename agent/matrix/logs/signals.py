@@ -120,7 +120,7 @@ GAVE_UP = re.compile(
 )
 ENDED = re.compile(
     r"(?i)\b(?:cancel(?:l?ed|l?ing)|killed|killing|terminated|aborted|evicted|stopped|"
-    r"skipp(?:ed|ing) (?:this|the) (?:run|job|task))\b.{0,300}"
+    r"(?:skipped|skipping) (?:this|the) (?:run|job|task))\b.{0,300}"
     r"\b(?:because|due to|after|exceeded|reason)\b"
 )
 """A warning that tells that something was ended."""

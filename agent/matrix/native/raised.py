@@ -9,7 +9,7 @@ https://www.postgresql.org/docs/current/errcodes-appendix.html
 import re
 from collections.abc import Mapping
 
-from agent.matrix import traces
+from agent.matrix.logs import traces
 
 _LENGTH = 4000
 _MENTIONED = re.compile(

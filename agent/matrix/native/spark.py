@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from agent.matrix import conditions, signals, templates, wordings
+from agent.matrix.logs import signals
+from agent.matrix.native import conditions, templates, wordings
 
 _NAME = r"_?[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*(?:\.[A-Z0-9][A-Z0-9_]*)?"
 _BRACKET = re.compile(rf"\[(?P<code>{_NAME})\](?=\s|$|[.:;,)])")

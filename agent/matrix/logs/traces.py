@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from agent.matrix import frames as places
-from agent.matrix import signals
-from agent.matrix.frames import Frame, Layout
-from agent.matrix.prefixes import Body
+from agent.matrix.logs import frames as places
+from agent.matrix.logs import signals
+from agent.matrix.logs.frames import Frame, Layout
+from agent.matrix.logs.prefixes import Body
 
 How = Literal["direct", "during", "caused", "carried", "group"]
 """How an exception is tied to the one that passed it on."""
