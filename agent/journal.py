@@ -132,15 +132,20 @@ class Journal:
         return tuple(_parse(row) for row in rows)
 
     def histories(self, entry: str | None = None) -> Iterator[tuple[AnyEvent, ...]]:
-        """Yield the histories of all cases, oldest first; of those a matrix entry was named in."""
+        """Yield the histories of all cases, oldest first.
+
+        With `entry`, of those in which that matrix entry was named and more than one thing failed:
+        where its fix may have failed.
+        """
         sql, values = "where seq = 0", tuple[object, ...]()
         if entry is not None:
             sql = (
                 "where seq = 0 and case_id in (select case_id from events where "
-                "kind in ('diagnosed', 'trusted') and instr(body, ?) > 0)"
+                "kind in ('diagnosed', 'trusted') and instr(body, ?) > 0) and 1 < "
+                "(select count(*) from events f where f.case_id = a.case_id and f.kind = 'failed')"
             )
             values = (f'"{entry}"',)
-        for row in self._query(f"select case_id from events {sql} order by rowid", values):  # noqa: S608  the conditions are ours
+        for row in self._query(f"select case_id from events a {sql} order by rowid", values):  # noqa: S608  the conditions are ours
             yield self.events(str(row[0]))
 
     def find(self, start: str) -> str:
