@@ -12,6 +12,8 @@ from typing import Literal, NamedTuple
 _QUANTIFIER = re.compile(r"(?:[*+?]|\{(\d+)(?:(,)(\d*))?\})\??")
 _OPENING = re.compile(r"\(\?(?:P?<\w+>|[a-zA-Z-]*:|[a-zA-Z-]+(?=\)))|\(")
 _CHARACTERS = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]")
+_PLAIN = re.compile(r"[A-Za-z0-9 _:,;'\"/=<>@#%&!~`-]+(?![*+?{])")
+"""Characters in a row that stand for themselves; the one before a quantifier is not among them."""
 _WIDE = 20
 """A gap that may span this many characters is a wide one."""
 _ENDLESS = 1_000_000
@@ -70,6 +72,10 @@ def _alternatives(pattern: str, at: int) -> _Part:
 def _sequence(pattern: str, at: int) -> _Part:
     literals = piece = gaps = run = 0
     while at < len(pattern) and pattern[at] not in "|)":
+        if (plain := _PLAIN.match(pattern, at)) is not None:
+            literals, run = literals + plain.end() - at, run + plain.end() - at
+            piece, at = max(piece, run), plain.end()
+            continue
         part = _atom(pattern, at)
         at, least, most = _times(pattern, part.end)
         if part.kind == "empty":
