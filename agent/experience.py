@@ -5,7 +5,8 @@ entry whose fix nobody was asked about and which failed may not act by itself ag
 says so; in doubt it may not.
 
 A fix failed where the same failure came back after it was deployed, or where its case ended without
-a heal and had met the entry in that task again. A proved fix that is taken back has not failed.
+a heal while the same line still failed of the same entry. A proved fix that is taken back has not
+failed, nor has one after which another line fails.
 """
 
 from collections.abc import Iterable, Sequence
@@ -79,6 +80,8 @@ class _Followed(NamedTuple):
 
     entry: str
     task: str | None
+    place: str | None
+    """The user's own line that failed, where it is known."""
     fingerprint: str
     automatic: bool
     """Its own fixer's edits, and no person was asked."""
@@ -117,6 +120,10 @@ def _named(diagnosis: Diagnosis) -> str:
         return diagnosis.entry
     own = diagnosis.identity.code if diagnosis.identity else "no name of its own"
     return f"{diagnosis.verdict.replace('_', ' ')}: {own}"
+
+
+def _place(failure: Failure) -> str | None:
+    return None if failure.location is None else failure.location.place
 
 
 class _Reader:
@@ -176,7 +183,10 @@ class _Reader:
         alone = event.decision.by.split(" ")[0] in ("rule", "policy")
         own = fixing(patch, self._diagnoses) if patch.edits and alone else ()
         pairs = zip(self._failures, self._diagnoses, strict=False)
-        done = [_Followed(_named(d), f.task, f.fingerprint(), d.entry in own) for f, d in pairs]
+        done = [
+            _Followed(_named(d), f.task, _place(f), f.fingerprint(), d.entry in own)
+            for f, d in pairs
+        ]
         self._pending += done
         self._failures, self._diagnoses = (), ()
 
@@ -200,7 +210,7 @@ class _Reader:
                 self._track(followed.entry).healed += 1
         else:
             pairs = zip(self._failures, self._diagnoses, strict=False)
-            again = {(_named(d), f.task) for f, d in pairs}
-            for followed in [f for f in self._pending if (f.entry, f.task) in again]:
-                self._blame(followed, at, "its task failed of it again")
+            again = {(_named(d), f.task, _place(f)) for f, d in pairs if _place(f) is not None}
+            for followed in [f for f in self._pending if (f.entry, f.task, f.place) in again]:
+                self._blame(followed, at, "the same line failed of it again")
         self._pending = []

@@ -67,11 +67,11 @@ def test_the_same_failure_after_the_fix_costs_the_right_where_nobody_was_asked(
     assert (seen.distrusted is not None) is lost
 
 
-def test_a_case_that_ends_badly_with_the_entry_again_in_that_task_costs_the_right() -> None:
+def test_a_case_that_ends_badly_with_the_entry_again_in_that_line_costs_the_right() -> None:
     again = failed(fixed(failed(History().deploy())), QTY)
     lost = track(ended(again)).distrusted
     assert lost is not None
-    assert (lost.case, lost.why) == (CASE, "its task failed of it again")
+    assert (lost.case, lost.why) == (CASE, "the same line failed of it again")
     elsewhere = failed(fixed(failed(History().deploy())), QTY, task="load")
     assert track(ended(elsewhere)).distrusted is None
 

@@ -167,7 +167,8 @@ CONSEQUENCE = re.compile(
 SUCCESS = re.compile(
     r"(?i)TERMINATED SUCCESS|Marking task as SUCCESS|return code 0\b|"
     r"exit(?:ed with)?[ _]code:? 0\b|final(?: app)? ?status:? SUCCEEDED|Completed successfully|"
-    r"Deployment complete!|Validation OK!|^Found \d+ warnings?$|Apply complete!|BUILD SUCCESS|PASS=\d+ WARN=\d+ ERROR=0|\bfinished successfully|"
+    r"Deployment complete!|Validation OK!|^Found \d+ warnings?$|Apply complete!|"
+    r"BUILD SUCCESS|PASS=\d+ WARN=\d+ ERROR=0|\bfinished successfully|"
     r"successfully (?:completed|finished)|state[\"']?[:=] ?[\"']?SUCCE|"
     r"\"status\": ?\"(?:SUCCESS|SUCCEEDED|ok)\"|run succeeded|Job (?:has )?succeeded|"
     r"\bSUCCESS$|all checks passed|execution_status[=:] ?SUCCESS|"
