@@ -85,6 +85,11 @@ class Matrix:
         self._placed = placed
         self.entries: dict[str, Entry] = {key: value.entry for key, value in placed.items()}
 
+    @functools.cached_property
+    def _named(self) -> list[Entry]:
+        """The entries that are reached by an error's own name."""
+        return [entry for entry in self.entries.values() if entry.names]
+
     def plus(self, path: Path) -> "Matrix":
         """Return a matrix with a file's entries too, which must have ids of their own; it is quick.
 
@@ -135,18 +140,22 @@ class Matrix:
         return linting.examples(self._placed, self._reached)
 
     def _reached(self, text: str) -> str | None:
-        return self.explain(text).diagnosis.entry
+        """Return the entry that explains a text, without what a diagnosis says beside it."""
+        read = structure.read(reading.gather(text, self._matcher.is_interesting))
+        found = fallback.added(self._named, self._matcher.find(read), read)
+        hits = _enough(found)
+        return hits[0].entry.id if hits and not _shows_no_failure(read, hits) else None
 
     def _explained(self, log: _Log, platform: str | None = None) -> Explanation:
         found = self._matcher.find(
             log.reading, code=log.code, exit_code=log.exit_code, platform=platform
         )
-        found = fallback.added(self.entries.values(), found, log.reading)
+        found = fallback.added(self._named, found, log.reading)
         considered = tuple(
             Considered(h.entry.id, _number(log, h.at), round(h.score, 1), h.why) for h in found.hits
         )
         refused = tuple(f"{entry.id}: {reason}" for entry, reason in found.refused)
-        hits = [hit for hit in found.hits if hit.score >= diagnosing.ENOUGH]
+        hits = _enough(found)
         if not log.failed and _shows_no_failure(log.reading, hits):
             return Explanation(Diagnosis(verdict="no_failure"), considered, refused)
         if hits:
@@ -253,6 +262,10 @@ def _log_of(failure: Failure) -> _Log:
 
     code, place = failure.code, failure.location
     return _Log(structure.read(kept), cite, said, place, code, failure.exit_code, failed=True)
+
+
+def _enough(found: diagnosing.Found) -> list[Hit]:
+    return [hit for hit in found.hits if hit.score >= diagnosing.ENOUGH]
 
 
 def _shows_no_failure(log: Reading, hits: Sequence[Hit]) -> bool:

@@ -7,7 +7,7 @@ wins; a cause that explains the same message beats them all, and what says the s
 those of Spark, Delta and Databricks: other services' codes mean other things.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from agent.matrix import diagnosing
 from agent.matrix.diagnosing import Found, Hit
@@ -21,11 +21,11 @@ _BY_NAME, _BY_STATE = 48.0, 42.0
 """Score without the line's kind."""
 
 
-def added(entries: Iterable[Entry], found: Found, reading: Reading) -> Found:
-    """Return what was found with the entry that the error's own name falls to."""
+def added(entries: Sequence[Entry], found: Found, reading: Reading) -> Found:
+    """Return what was found with the entry that the error's own name falls to, one of `entries`."""
     if found.hits and found.hits[0].score >= _BY_NAME + Kind.FINAL.weight:
         return found
-    hit = _hit([entry for entry in entries if entry.names], reading)
+    hit = _hit(entries, reading)
     if hit is None or any(_explains(known, hit) for known in found.hits):
         return found
     first = found.hits[0] if found.hits else None
@@ -44,7 +44,7 @@ def _explains(known: Hit, hit: Hit) -> bool:
     return known.entry.level == "cause" and known.at == hit.at and known.score >= hit.score
 
 
-def _hit(entries: list[Entry], reading: Reading) -> Hit | None:
+def _hit(entries: Sequence[Entry], reading: Reading) -> Hit | None:
     named = identity.best(reading) if entries else None
     if named is None or (named.rank == identity.BARE and named.identity.sqlstate is None):
         return None

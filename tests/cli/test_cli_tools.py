@@ -121,16 +121,15 @@ def test_diagnose_takes_five_megabytes_of_noise_and_shows_no_secret(stage: Stage
 
 
 @pytest.mark.slow
-def test_the_shipped_matrix_is_sound_and_explains_itself(stage: Stage) -> None:
-    assert "sound" in stage.run("matrix", "lint").out
+def test_the_shipped_matrix_explains_itself(stage: Stage) -> None:
     assert "every example" in stage.run("matrix", "test").out
     done = stage.run("matrix", "explain", "ModuleNotFoundError: No module named 'cv2'")
     assert done.code == 0
     assert "python.module-not-found" in done.out
 
 
-def entry(**changes: Any) -> str:
-    fields = {
+def entry(**changes: Any) -> dict[str, Any]:
+    return {
         "id": "own.entry",
         "title": "Ours",
         "category": "code_bug",
@@ -141,29 +140,30 @@ def entry(**changes: Any) -> str:
         "sources": ["https://example.org/moon"],
         "examples": ["the moon is full"],
         "counter_examples": ["the moon is new"],
+        **changes,
     }
-    return json.dumps([fields | changes])
 
 
-@pytest.mark.parametrize(
-    ("changes", "code", "said"),
-    [
-        ({}, 0, ""),
-        ({"match": [".*"]}, 1, "own.entry"),
-        ({"match": ["(?=x)y"]}, 1, "not a linear-time"),
-        ({"matches": ["x"]}, 2, 'did you mean "match"'),
-        ({"remedy": "fix", "fixer": "overwrite"}, 1, "overwrite"),
-    ],
-    ids=["sound", "matches everything", "not linear", "unknown key", "no such fixer"],
-)
-def test_ones_own_matrix_is_looked_through(
-    stage: Stage, changes: dict[str, Any], code: int, said: str
-) -> None:
+def test_ones_own_matrix_is_looked_through(stage: Stage) -> None:
     """Safety cases 9 and 10."""
-    (stage.root / "own.yaml").write_text(entry(**changes))
-    done = stage.run("matrix", "lint", "--matrix", "own.yaml")
-    assert done.code == code, done
-    assert said in done.out + done.err
+
+    def lint(*entries: dict[str, Any]) -> tuple[int, str]:
+        (stage.root / "own.yaml").write_text(json.dumps(entries))
+        done = stage.run("matrix", "lint", "--matrix", "own.yaml")
+        return done.code, done.out + done.err
+
+    assert lint(entry()) == (0, "the matrix is sound\n")
+    code, said = lint(
+        entry(id="own.all", match=[".*"]),
+        entry(id="own.slow", match=["(?=x)y"]),
+        entry(id="own.fixer", match=["the sun"], remedy="fix", fixer="overwrite"),
+    )
+    assert code == 1
+    assert "own.all: pattern '.*'" in said
+    assert "own.slow: pattern '(?=x)y': not a linear-time" in said
+    assert "overwrite" in said
+    code, said = lint(entry(matches=["x"]))
+    assert (code, 'did you mean "match"' in said) == (2, True)
 
 
 def test_the_schema_of_a_playbook_is_the_published_one(stage: Stage) -> None:
