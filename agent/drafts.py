@@ -6,15 +6,23 @@ no draft: it is a `NoFix` with the reason, so that the report shows what was tri
 
 import os
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.errors import BudgetSpent, Refused
 from agent.machine import Case
 from agent.records import Diagnosis, Edit, Failure, NoFix, Patch, Tree, Usage
 from agent.world import Purse, World
 
+if TYPE_CHECKING:
+    from agent.fixers import Proposal
+
 _IN_CODE = ("code_bug", "sql_syntax", "schema", "parameter", "data_quality", "bundle_deploy")
 """Categories whose cause lies in code or declarations, so that an edit can mend it."""
+
+
+_WITNESS = 3.0
+"""How many times likelier a diagnosis is right where a fixer found the fault by itself. A careful
+guess: of a wrong diagnosis, code and data rarely show the very fault that it names."""
 
 
 class Draft(NamedTuple):
@@ -54,11 +62,19 @@ def by_fixers(case: Case, world: World) -> tuple[Draft | None, tuple[NoFix, ...]
         overlay |= workspace.apply(answer.edits, read)
         edits += answer.edits
         authors[author] = " ".join(filter(None, (authors.get(author), answer.rationale)))
-        confidence = min(confidence, answer.confidence, diagnosis.confidence)
+        confidence = min(confidence, answer.confidence, _sure(diagnosis, answer))
     if not edits:
         return None, tuple(tried)
     rationale = " ".join(authors.values())
     return Draft(tuple(edits), "+".join(authors), rationale, confidence), tuple(tried)
+
+
+def _sure(diagnosis: Diagnosis, answer: "Proposal") -> float:
+    """Return how sure a diagnosis is, now that a fixer looked for what it names; 0 to 1."""
+    sure = diagnosis.confidence
+    if not answer.witnessed:
+        return sure
+    return round(_WITNESS * sure / (_WITNESS * sure + 1 - sure), 2)
 
 
 def base(case: Case, world: World) -> Tree:

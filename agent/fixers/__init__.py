@@ -40,6 +40,9 @@ class Proposal(NamedTuple):
     edits: tuple[Edit, ...]
     rationale: str
     confidence: float = 0.95
+    witnessed: bool = False
+    """The fixer found the fault itself, in the code and the data; else it takes the diagnosis's
+    word for it."""
 
 
 Propose = Callable[[Work], Proposal | str]

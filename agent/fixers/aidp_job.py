@@ -66,6 +66,7 @@ def propose(work: Work) -> Proposal | str:
         edits.unique(path, text, [mend.change for mend in mends.values()]),
         f"{path}: {'; '.join(reasons)}.",
         min(mend.confidence for mend in mends.values()),
+        witnessed=True,
     )
 
 

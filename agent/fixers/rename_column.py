@@ -72,6 +72,7 @@ def propose(work: Work) -> Proposal | str:
         edits.unique(path, text, changes),
         f"{words[0].upper()}{words[1:]}.",
         0.97 if certain else 0.85,
+        witnessed=True,
     )
 
 

@@ -90,6 +90,21 @@ def test_a_dry_run_runs_and_writes_nothing(stage: Stage) -> None:
     assert not stage.state.exists()
 
 
+def test_auto_is_surer_of_a_general_cause_where_the_fixer_found_the_fault_itself(
+    stage: Stage,
+) -> None:
+    code = (
+        "import csv\n"
+        "orders = list(csv.DictReader(open('data/in.csv')))\n"
+        "print(sum(float(order['amuont']) for order in orders))\n"
+    )
+    stage.lay("one", files={"data/in.csv": "amount\n1\n", "one.py": code})
+    found = stage.object("--mode", "auto")
+    assert found["causes"][0]["entry"] == "python.key-error"
+    assert found["causes"][0]["confidence"] < 0.8 <= found["iterations"][0]["patch"]["confidence"]
+    assert (found["exit_code"], found["verdict"]) == (0, "healed")
+
+
 @pytest.mark.slow
 def test_a_folder_that_git_does_not_track_is_not_changed_unless_in_place(stage: Stage) -> None:
     for how in ("patch", "branch"):
