@@ -7,6 +7,7 @@ Source: https://github.com/google/re2/wiki/Syntax
 """
 
 import functools
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +25,9 @@ PROGRAM = 2000
 GAPS = 4
 """Wide gaps that one pattern may have."""
 
+_BOUNDED = re.compile(r"(\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\.)(?:\{(\d{1,2}),(\d{2,3})\})?")
+"""A character class, and how often it may be there where that is bounded widely (`.{0,80}`)."""
+
 
 def _options() -> Any:
     import re2  # type: ignore[import-untyped]  # google-re2 ships no stubs
@@ -39,10 +43,10 @@ def _options() -> Any:
 def _compiled(pattern: str) -> Any:
     import re2
 
-    problem = refusal(pattern)
-    if problem:
-        raise MatrixError(f"pattern {pattern!r}: {problem}")
-    return re2.compile(pattern.encode(), _options())
+    try:
+        return re2.compile(pattern.encode("ascii"), _options())
+    except (re2.error, UnicodeEncodeError) as error:
+        raise MatrixError(f"pattern {pattern!r}: {refusal(pattern)}") from error
 
 
 def compiled(pattern: str) -> Any:
@@ -113,13 +117,20 @@ class PatternSet:
 
     A small automaton looks for the literal pieces that patterns cannot do without; only patterns
     whose pieces are there are run. One automaton of all whole patterns was 80 times slower: their
-    bounded gaps (`.{0,80}`) multiply its states.
+    bounded gaps (`.{0,80}`) multiply its states. For the same reason a pattern is first run without
+    those bounds, which takes half the time to compile, and then as it is where that matches.
     Source: https://github.com/google/re2/blob/main/re2/filtered_re2.h
     """
 
     def __init__(self, patterns: Sequence[str]) -> None:
+        wide = [_unbounded(pattern) for pattern in patterns]
+        self._bounded = {
+            index: f"(?m){pattern}"
+            for index, pattern in enumerate(patterns)
+            if wide[index] != pattern
+        }
         self._parts = [
-            (start, _filter(patterns[start : start + _TOGETHER]))
+            (start, _filter(wide[start : start + _TOGETHER]))
             for start in range(0, len(patterns), _TOGETHER)
         ]
         self._count = len(patterns)
@@ -128,6 +139,8 @@ class PatternSet:
         """Return a set with these too; what was compiled is shared."""
         made = PatternSet(patterns)
         moved = [(self._count + start, part) for start, part in made._parts]
+        bounded = {self._count + index: pattern for index, pattern in made._bounded.items()}
+        made._bounded = {**self._bounded, **bounded}
         made._parts, made._count = [*self._parts, *moved], self._count + made._count
         return made
 
@@ -135,9 +148,27 @@ class PatternSet:
         """Return the indices of the patterns found in `text`, a line or several, in order."""
         if not text:
             return ()
-        return [
+        near = (
             start + index for start, part in self._parts for index in sorted(part.Match(text) or ())
-        ]
+        )
+        bounded = self._bounded
+        return [index for index in near if index not in bounded or found(bounded[index], text)]
+
+
+def _unbounded(pattern: str) -> str:
+    """Return a pattern that matches wherever this one does, without its wide bounds.
+
+    What it leaves as it is: what google-re2 refuses, so that a pattern is refused before a text is
+    read, and repeated groups, whose bounds it multiplies.
+    """
+    if "{" not in pattern or "){" in pattern or "\\Q" in pattern:
+        return pattern
+    return _BOUNDED.sub(_freed, pattern)
+
+
+def _freed(part: re.Match[str]) -> str:
+    bounded = part[2] is not None and int(part[2]) <= int(part[3])
+    return f"{part[1]}*" if bounded else part[0]
 
 
 def _filter(patterns: Sequence[str]) -> Any:
