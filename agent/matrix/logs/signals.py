@@ -103,7 +103,8 @@ _AGAIN = (
     r"retrying(?! (?:may|the (?:job|query|request|operation) (?:may|might|could)))|will retry|"
     r"will be retried|trying again|attempting port|"
     r"retry(?:ing)?[ _](?:in|after|attempt)|retry \d+(?:/| of )\d+|"
-    r"attempt \d+ (?:of|/) ?\d+ failed|up_for_retry|backing off"
+    r"attempt \d+ (?:of|/) ?\d+ failed|up_for_retry|backing off|"
+    r"has not accepted any resources"
 )
 AGAIN = re.compile(rf"(?i)\b(?:{_AGAIN})\b")
 """Something went wrong and is tried again."""
