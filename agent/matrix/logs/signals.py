@@ -58,7 +58,8 @@ PROCESS = re.compile(r"CalledProcessError|SystemExit|Bash command failed")
 SECONDARY = re.compile(
     r"Exception ignored in|Error in sys\.excepthook|Error in atexit|"
     r"(?i:failed|failure|error|exception).{0,40}(?i:callback|send(?:ing)? (?:the )?(?:e-?mail|"
-    r"alert|notification|metrics)|shutting down|(?:closing|close) (?:the )?(?:connection|session))"
+    r"alert|notification|metrics)|(?:while|when|during|on|in|at|upon) (?:the )?shut(?:ting )?down|"
+    r"(?:closing|close) (?:the )?(?:connection|session))"
 )
 """What goes wrong beside or after the failure itself."""
 BRACKETED = re.compile(r"^\s*(?:Error: |: |Caused by: )?\[_?[A-Z][A-Z0-9]+(?:[_.][A-Z0-9]+)+\]")
