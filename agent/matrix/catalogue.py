@@ -158,7 +158,7 @@ class Matrix:
         hits = _enough(found)
         if not log.failed and _shows_no_failure(log.reading, hits):
             return Explanation(Diagnosis(verdict="no_failure"), considered, refused)
-        if hits:
+        if hits and confidence.of(hits, log.reading) >= confidence.LEAST:
             told = tuple(confidence.reasons(hits, log.reading))
             traits = confidence.features(hits, log.reading) if hits[0].at is not None else None
             return Explanation(self._diagnosed(log, hits), considered, refused, told, traits)

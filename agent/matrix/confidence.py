@@ -19,6 +19,8 @@ from agent.matrix.logs.structure import Kind, Reading
 
 FALLBACK, TIED, MOST = 0.79, 0.59, 0.98
 """Upper bounds: for what is no cause, for a tie, for anything."""
+LEAST = 0.15
+"""What is less sure is not said: it would be wrong six times in seven."""
 _SPELLED = 32
 """Literal characters that make a pattern as clear as can be."""
 _CLOSE = 12.0

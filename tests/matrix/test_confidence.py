@@ -104,3 +104,13 @@ def test_nothing_that_speaks_against_it_makes_it_surer() -> None:
     assert set(confidence.WEIGHTS) == set(Features._fields)
     assert confidence.chance(Features(rival=1.0)) < confidence.chance(Features(rival=0.5))
     assert confidence.chance(Features()) <= 0.98
+
+
+def test_what_is_hardly_likely_is_not_said_but_told_as_near(shipped: matrix.Matrix) -> None:
+    text = (
+        "2026-07-01 08:00:01.5: W tensor/py_utils.cc:38] TF-TRT Warning: Could not find TensorRT\n"
+        "no module 'speedups'. Going on without...\n"
+    )
+    said = found(shipped, text)
+    assert (said.verdict, said.entry, said.confidence) == ("not_determined", None, 0.0)
+    assert said.nearest[0].startswith("missing.general: found")

@@ -248,6 +248,33 @@ def test_a_class_is_read_behind_what_carries_it(line: str, name: str) -> None:
     assert structure.exception_class(line) == name
 
 
+def test_what_finds_nothing_is_the_consequence_of_the_failure_above_it(
+    shipped: matrix.Matrix,
+) -> None:
+    text = (
+        "pyspark.sql.utils.AnalysisException: Table or view not found: gold.tides;\n"
+        "\n"
+        "Traceback (most recent call last):\n"
+        '  File "/srv/etl/load.py", line 9, in <module>\n'
+        "    frame.write.saveAsTable('gold.harbours')\n"
+        "AttributeError: 'NoneType' object has no attribute 'write'\n"
+    )
+    found = shipped.diagnose_text(text, "x")
+    assert (found.category, found.evidence[0].number) == ("missing_object", 1)
+
+
+def test_a_caught_exception_that_ends_the_program_is_its_failure(shipped: matrix.Matrix) -> None:
+    text = (
+        "2026-07-01 10:00:00 Caught exception, shutting down...\n"
+        "Traceback (most recent call last):\n"
+        '  File "/srv/feed/main.py", line 12, in poll\n'
+        "    raise ConsumerError(str(error))\n"
+        "feed.ConsumerError: KafkaError{code=UNKNOWN_TOPIC_OR_PART,val=3}\n"
+        "2026-07-01 10:00:01 Closing <feed.Consumer object>...\n"
+    )
+    assert shipped.diagnose_text(text, "x").category == "missing_object"
+
+
 @pytest.mark.parametrize(
     "text",
     ["KeyError: 1\n" * 80_000, "2026-07-01 ERROR feed: table t not found\n" * 40_000],

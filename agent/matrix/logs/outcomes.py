@@ -2,7 +2,8 @@
 
 Rules kept here: a warning, or what was tried again, is the failure where the log ends with it and
 nothing after it shows that the work went on; warnings of the JVM need the word that the run
-failed. A failure that lacks what an earlier one should have made is that one's consequence.
+failed. A failure that lacks what an earlier one should have made, or finds nothing in its place, is
+that one's consequence.
 """
 
 import re
@@ -141,7 +142,11 @@ def first_cause(causes: Sequence[Raised], kinds: list[Kind], texts: Sequence[str
 def _lacks(later: Raised, earlier: Raised, texts: Sequence[str]) -> bool:
     """Say whether a failure lacks something that was worked on when an earlier one happened."""
     told = _QUOTES.sub("", " ".join(texts[later.at : later.at + 2])[:1000])
-    if not signals.MISSING.search(told) or earlier.at >= later.start:
+    if earlier.at >= later.start:
+        return False
+    if signals.EMPTY.search(told):
+        return True
+    if not signals.MISSING.search(told):
         return False
     if "upstream" in told.lower():
         return True

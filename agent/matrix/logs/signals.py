@@ -139,6 +139,11 @@ MISSING = re.compile(
     r"ORA-00942|upstream"
 )
 """What a later failure says that lacks what an earlier one should have made."""
+EMPTY = re.compile(
+    r"(?i)NoneType object (?:has no attribute|is not)|UnboundLocalError|"
+    r"referenced before assignment|cannot access local variable"
+)
+"""What a later failure says, without quotes, that finds nothing where a value should be."""
 NAMED = re.compile(r"[\w./:${}=-]{3,300}")
 """Names of tables and files in a message."""
 INNER = re.compile(
