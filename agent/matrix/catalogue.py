@@ -157,7 +157,9 @@ class Matrix:
         refused = tuple(f"{entry.id}: {reason}" for entry, reason in found.refused)
         hits = _enough(found)
         if not log.failed and _shows_no_failure(log.reading, hits):
-            return Explanation(Diagnosis(verdict="no_failure"), considered, refused)
+            calm = Diagnosis(verdict="no_failure")
+            doubtful = self._not_determined(log, found) if log.reading.doubtful else calm
+            return Explanation(doubtful, considered, refused)
         if hits and confidence.of(hits, log.reading) >= confidence.LEAST:
             told = tuple(confidence.reasons(hits, log.reading))
             traits = confidence.features(hits, log.reading) if hits[0].at is not None else None

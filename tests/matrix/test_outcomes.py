@@ -248,6 +248,33 @@ def test_a_class_is_read_behind_what_carries_it(line: str, name: str) -> None:
     assert structure.exception_class(line) == name
 
 
+def test_a_log_that_ends_in_a_warned_trace_of_the_jvm_may_be_anything(
+    shipped: matrix.Matrix,
+) -> None:
+    text = (
+        "26/07/01 10:00:00 INFO StandaloneAppClient: Connecting to master spark://hub:7077...\n"
+        "26/07/01 10:00:01 WARN StandaloneAppClient: Failed to connect to master hub:7077\n"
+        "org.apache.spark.SparkException: Exception thrown in awaitResult: \n"
+        "\tat org.apache.spark.util.ThreadUtils$.awaitResult(ThreadUtils.scala:301)\n"
+        "Caused by: java.io.IOException: Failed to connect to hub/10.0.0.4:7077\n"
+        "\tat org.apache.spark.network.client.TransportClientFactory.createClient(T.java:288)\n"
+    )
+    assert shipped.diagnose_text(text, "x").verdict == "not_determined"
+    went_on = text + "26/07/01 10:00:09 INFO StandaloneAppClient: Registered with master\n"
+    assert shipped.diagnose_text(went_on, "x").verdict == "no_failure"
+
+
+def test_bytes_that_a_logger_writes_as_they_are_are_lines_of_the_program(
+    shipped: matrix.Matrix,
+) -> None:
+    text = (
+        "[2026-07-01 10:00:00,123] {bash.py:12} INFO - b'\\x1b[33mDatabase Error in model tides'\n"
+        "[2026-07-01 10:00:00,124] {bash.py:12} INFO - b'  Access Denied: Dataset shop:sea: User"
+        " does not have bigquery.datasets.update permission for dataset shop:sea'\n"
+    )
+    assert shipped.diagnose_text(text, "x").category == "permission"
+
+
 def test_what_finds_nothing_is_the_consequence_of_the_failure_above_it(
     shipped: matrix.Matrix,
 ) -> None:

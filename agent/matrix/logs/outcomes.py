@@ -43,6 +43,16 @@ def failed(lines: Sequence[Text]) -> bool:
     return any(signals.FAILED.search(text.clean[:1000]) for text in lines)
 
 
+def doubtful(lines: Sequence[Text], kinds: Sequence[Kind], found: Traces) -> bool:
+    """Say whether the log ends with a trace that was only warned of, so that it may have failed."""
+    start = _went_on(kinds)
+    return any(
+        raised.frames and raised.at >= start and not _is_beside(lines, raised)
+        for raised in found.raised
+        if kinds[raised.at] is Kind.WARN
+    )
+
+
 def raise_warnings(
     lines: Sequence[Text], kinds: list[Kind], found: Traces, warned: Sequence[bool]
 ) -> int | None:

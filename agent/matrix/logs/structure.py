@@ -47,6 +47,8 @@ class Reading(NamedTuple):
     """The log says at its end that all went well."""
     failed: bool = False
     """The log says that the run failed."""
+    doubtful: bool = False
+    """The log ends with a trace that was only warned of."""
 
 
 def read(lines: Sequence[Text]) -> Reading:
@@ -78,6 +80,7 @@ def read(lines: Sequence[Text]) -> Reading:
         final=last if final is None else final,
         succeeded=outcomes.succeeded(lines, kinds),
         failed=outcomes.failed(lines),
+        doubtful=outcomes.doubtful(lines, kinds, found),
     )
 
 
@@ -167,8 +170,8 @@ def _shape(line: str) -> Kind:
     if signals.CODE.match(line):
         return Kind.CODE
     word, rest = level(line)
-    if word in signals.QUIET and _carried(rest):
-        return _shape(rest)
+    if word in signals.QUIET and (_carried(rest) or rest[:2] in ("b'", 'b"')):
+        return _shape(rest[2:].lstrip() if rest[:1] == "b" else rest)
     if word in signals.WARNED and "Lost task" not in line:
         return Kind.WARN
     named = exception_class(line) is not None
