@@ -264,6 +264,19 @@ def test_a_log_that_ends_in_a_warned_trace_of_the_jvm_may_be_anything(
     assert shipped.diagnose_text(went_on, "x").verdict == "no_failure"
 
 
+def test_an_uncaught_exception_is_loud_whatever_another_thread_logs_into_its_line(
+    shipped: matrix.Matrix,
+) -> None:
+    text = (
+        'Exception in thread "Executor task launch worker for task 4" 26/07/01 10:00:00 WARN'
+        " Executor: Issue communicating with driver in heartbeater\n"
+        "org.apache.spark.rpc.RpcTimeoutException: Futures timed out after [10000 milliseconds]."
+        " This timeout is controlled by spark.executor.heartbeatInterval\n"
+        "\tat org.apache.spark.rpc.RpcTimeout.awaitResult(RpcTimeout.scala:76)\n"
+    )
+    assert shipped.diagnose_text(text, "x").category == "timeout"
+
+
 def test_bytes_that_a_logger_writes_as_they_are_are_lines_of_the_program(
     shipped: matrix.Matrix,
 ) -> None:
