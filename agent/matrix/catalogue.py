@@ -158,8 +158,8 @@ class Matrix:
         hits = _enough(found)
         if not log.failed and _shows_no_failure(log.reading, hits):
             calm = Diagnosis(verdict="no_failure")
-            doubtful = self._not_determined(log, found) if log.reading.doubtful else calm
-            return Explanation(doubtful, considered, refused)
+            said = self._not_determined(log, found) if log.reading.doubtful else calm
+            return Explanation(said, considered, refused)
         if hits and confidence.of(hits, log.reading) >= confidence.LEAST:
             told = tuple(confidence.reasons(hits, log.reading))
             traits = confidence.features(hits, log.reading) if hits[0].at is not None else None

@@ -170,8 +170,10 @@ def _shape(line: str) -> Kind:
     if signals.CODE.match(line):
         return Kind.CODE
     word, rest = level(line)
-    if word in signals.QUIET and (_carried(rest) or rest[:2] in ("b'", 'b"')):
-        return _shape(rest[2:].lstrip() if rest[:1] == "b" else rest)
+    if word in signals.QUIET and rest.startswith(("b'", 'b"')):
+        return _shape(rest[2:].lstrip())
+    if word in signals.QUIET and _carried(rest):
+        return _shape(rest)
     if word in signals.WARNED and not line.startswith("Exception in") and "Lost task" not in line:
         return Kind.WARN
     named = exception_class(line) is not None
